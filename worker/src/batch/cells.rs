@@ -45,21 +45,19 @@ pub(super) fn write(out: &mut Vec<u8>, last: &mut Option<TypeTag>, format: &Form
         Format::Packed { of } if *last == Some(*of) => out.push(SAME),
         Format::Packed { of } => {
             out.push(PACKED);
-            out.extend_from_slice(&of.0.to_le_bytes());
+            writer::tag(out, *of);
             *last = Some(*of);
         }
         Format::Text => out.push(TEXT),
         Format::Flat { elem, shape } => {
             out.push(FLAT);
-            out.extend_from_slice(&elem.0.to_le_bytes());
-            writer::number(out, shape.len() as u64);
-            shape.iter().for_each(|len| writer::number(out, *len));
+            writer::array(out, *elem, shape);
         }
         // No value that a function takes or returns has this format, but only things to which a
         // value refers.
         Format::Shared { of, .. } | Format::Part { of, .. } => {
             out.push(PACKED);
-            out.extend_from_slice(&of.0.to_le_bytes());
+            writer::tag(out, *of);
             *last = Some(*of);
         }
     }
@@ -90,26 +88,18 @@ pub(super) fn read(
             None => return Err(reader.malformed("the type of the last value in this place")),
         },
         PACKED => {
-            let of = TypeTag(reader.eight("a type")?);
+            let of = reader.tag("a type")?;
             *last = Some(of);
             Format::Packed { of }
         }
         TEXT => Format::Text,
         FLAT => {
-            let elem = TypeTag(reader.eight("an element type")?);
-            let shape = reader.shape()?;
+            let (elem, shape) = reader.array()?;
             Format::Flat { elem, shape }
         }
         _ => return Ok(None),
     };
-    let short = match &format {
-        Format::Packed { .. } => reader.short(),
-        _ => None,
-    };
-    let block = match short {
-        Some((bytes, len)) => Block::from_small(bytes, len),
-        None => Block::copy_of(reader.bytes("a value")?, format.align()),
-    };
+    let block = reader.block("a value", format.align())?;
     Ok(Some(Payload {
         format,
         block,

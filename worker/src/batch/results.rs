@@ -38,7 +38,7 @@ impl ResultWriter {
         if !payload.attachments.is_empty() {
             self.bytes.push(WITH_ATTACHMENTS);
             if let Format::Packed { of } = &payload.format {
-                self.bytes.extend_from_slice(&of.0.to_le_bytes());
+                writer::tag(&mut self.bytes, *of);
             }
             writer::number(&mut self.bytes, payload.attachments.len() as u64);
             writer::bytes(&mut self.bytes, payload.block.bytes());
@@ -163,7 +163,7 @@ impl BatchResults {
             Some(payload) => Ok(payload),
             None => match kind {
                 WITH_ATTACHMENTS => {
-                    let of = TypeTag(reader.eight("a type")?);
+                    let of = reader.tag("a type")?;
                     let count = reader.number("a number of things beside")?;
                     let bytes = reader.bytes("a value")?;
                     let end = usize::try_from(count)

@@ -1,6 +1,6 @@
 //! Reads the parts of messages. Every step checks that the bytes are there.
 
-use mobula_store::{Loc, SegmentId};
+use mobula_store::{Block, Loc, SegmentId};
 use serde::de::DeserializeOwned;
 
 use super::WireError;
@@ -10,6 +10,7 @@ use crate::{
     message::Args,
     messagepack,
     shape::Shape,
+    value::TypeTag,
 };
 
 /// The largest number of items for which a list gets room before they are read. The count in the
@@ -112,7 +113,7 @@ impl<'a> Reader<'a> {
     /// the length is larger, if the message ends soon, or if it is malformed. Costs less than a
     /// copy of exactly that many bytes.
     #[inline]
-    pub fn short<const N: usize>(&mut self) -> Option<([u8; N], usize)> {
+    fn short<const N: usize>(&mut self) -> Option<([u8; N], usize)> {
         let (&len, rest) = self.rest.split_first()?;
         let bytes = rest.first_chunk()?;
         let len = usize::from(len);
@@ -225,8 +226,39 @@ impl<'a> Reader<'a> {
         Ok(items)
     }
 
+    /// Reads the tag of a type.
+    #[inline]
+    pub fn tag(&mut self, what: &'static str) -> Result<TypeTag, WireError> {
+        self.eight(what).map(TypeTag)
+    }
+
+    /// Reads the type of an array's elements, and the array's lengths.
+    ///
+    /// # Errors
+    /// Fails if they are not there.
+    #[inline]
+    pub fn array(&mut self) -> Result<(TypeTag, Shape), WireError> {
+        Ok((self.tag("an element type")?, self.shape()?))
+    }
+
+    /// Reads a length and the bytes of a value with this alignment.
+    ///
+    /// # Errors
+    /// Fails if they are not there.
+    #[inline]
+    pub fn block(&mut self, what: &'static str, align: usize) -> Result<Block, WireError> {
+        let short = match align {
+            1 => self.short(),
+            _ => None,
+        };
+        Ok(match short {
+            Some((bytes, len)) => Block::from_small(bytes, len),
+            None => Block::copy_of(self.bytes(what)?, align),
+        })
+    }
+
     /// Reads the lengths of an array.
-    pub fn shape(&mut self) -> Result<Shape, WireError> {
+    fn shape(&mut self) -> Result<Shape, WireError> {
         let before = self.rest;
         if self.number("a shape")? == 1 {
             return Ok(Shape::of_vec(self.number("a dimension")?));

@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use mobula_store::Block;
-
 use super::{WireError, reader::Reader, writer};
-use crate::value::{Body, Format, Outcome, PartRange, SharedKind, TypeTag, Value, WireAttachment};
+use crate::value::{Body, Format, Outcome, PartRange, SharedKind, Value, WireAttachment};
 
 // A value begins with a byte: its format, plus one of the marks for its body.
 const FLAT: u8 = 0;
@@ -111,25 +109,21 @@ pub(super) fn write_format(out: &mut Vec<u8>, format: &Format, mark: u8) {
     match format {
         Format::Flat { elem, shape } => {
             out.push(FLAT | mark);
-            out.extend_from_slice(&elem.0.to_le_bytes());
-            writer::number(out, shape.len() as u64);
-            shape.iter().for_each(|len| writer::number(out, *len));
+            writer::array(out, *elem, shape);
         }
         Format::Text => out.push(TEXT | mark),
         Format::Packed { of } => {
             out.push(PACKED | mark);
-            out.extend_from_slice(&of.0.to_le_bytes());
+            writer::tag(out, *of);
         }
         Format::Shared { kind, of, shape } => {
             out.push(SHARED | mark);
             out.push(*kind as u8);
-            out.extend_from_slice(&of.0.to_le_bytes());
-            writer::number(out, shape.len() as u64);
-            shape.iter().for_each(|len| writer::number(out, *len));
+            writer::array(out, *of, shape);
         }
         Format::Part { of, range } => {
             out.push(PART | mark);
-            out.extend_from_slice(&of.0.to_le_bytes());
+            writer::tag(out, *of);
             write_part_range(out, range);
         }
     }
@@ -138,8 +132,8 @@ pub(super) fn write_format(out: &mut Vec<u8>, format: &Format, mark: u8) {
 fn read_plain(reader: &mut Reader<'_>) -> Result<Value, WireError> {
     let kind = reader.byte("a format")?;
     if kind == PACKED | INLINE {
-        let of = TypeTag(reader.eight("a type")?);
-        let block = Block::copy_of(reader.bytes("an inline value")?, 1);
+        let of = reader.tag("a type")?;
+        let block = reader.block("an inline value", 1)?;
         return Ok(Value {
             format: Format::Packed { of },
             body: Body::Inline(block),
@@ -148,10 +142,7 @@ fn read_plain(reader: &mut Reader<'_>) -> Result<Value, WireError> {
     }
     let (format, mark) = read_format_of(kind, reader)?;
     let body = match mark {
-        INLINE => Body::Inline(Block::copy_of(
-            reader.bytes("an inline value")?,
-            format.align(),
-        )),
+        INLINE => Body::Inline(reader.block("an inline value", format.align())?),
         STORED => Body::Stored(reader.loc()?),
         _ => return Err(reader.malformed("the place of a value")),
     };
@@ -203,25 +194,23 @@ pub(super) fn read_format(reader: &mut Reader<'_>) -> Result<(Format, u8), WireE
 /// Reads the rest of a format and its mark, after the first byte `kind`.
 fn read_format_of(kind: u8, reader: &mut Reader<'_>) -> Result<(Format, u8), WireError> {
     let format = match kind & !BODY {
-        FLAT => Format::Flat {
-            elem: TypeTag(reader.eight("an element type")?),
-            shape: reader.shape()?,
-        },
+        FLAT => {
+            let (elem, shape) = reader.array()?;
+            Format::Flat { elem, shape }
+        }
         TEXT => Format::Text,
         PACKED => Format::Packed {
-            of: TypeTag(reader.eight("a type")?),
+            of: reader.tag("a type")?,
         },
-        SHARED => Format::Shared {
-            kind: {
-                let number = reader.byte("a kind of shared memory")?;
-                let kind = SharedKind::ALL.get(usize::from(number));
-                *kind.ok_or_else(|| reader.malformed("a kind of shared memory"))?
-            },
-            of: TypeTag(reader.eight("an element type")?),
-            shape: reader.shape()?,
-        },
+        SHARED => {
+            let number = reader.byte("a kind of shared memory")?;
+            let kind = SharedKind::ALL.get(usize::from(number));
+            let kind = *kind.ok_or_else(|| reader.malformed("a kind of shared memory"))?;
+            let (of, shape) = reader.array()?;
+            Format::Shared { kind, of, shape }
+        }
         PART => Format::Part {
-            of: TypeTag(reader.eight("an element type")?),
+            of: reader.tag("an element type")?,
             range: read_part_range(reader)?.into(),
         },
         _ => return Err(reader.malformed("the format of a value")),

@@ -7,6 +7,8 @@ use crate::{
     Error,
     ids::{Attempt, ObjectId, TaskSlot},
     messagepack,
+    shape::Shape,
+    value::TypeTag,
 };
 
 /// Writes a number with seven bits in each byte, the lowest first. The eighth bit says that more
@@ -47,6 +49,20 @@ pub fn block(out: &mut Vec<u8>, block: &Block) {
     let end = out.len() + len;
     out.extend_from_slice(all);
     out.truncate(end);
+}
+
+/// Writes the tag of a type in eight bytes.
+#[inline]
+pub fn tag(out: &mut Vec<u8>, of: TypeTag) {
+    out.extend_from_slice(&of.0.to_le_bytes());
+}
+
+/// Writes the type of an array's elements, and the array's lengths.
+#[inline]
+pub fn array(out: &mut Vec<u8>, elem: TypeTag, shape: &Shape) {
+    tag(out, elem);
+    number(out, shape.len() as u64);
+    shape.iter().for_each(|len| number(out, *len));
 }
 
 /// Writes an id in twelve bytes. Its `seq` is seldom small, since in the driver it has an object's
