@@ -38,10 +38,10 @@ impl Scheduler {
             }
             // The worker is searched for last: mostly there is no task.
             while !self.ready.is_empty()
-                && let Some(index) = self.next_index()
+                && let Some(worker) = self.next_worker()
             {
                 let Some(task) = self.next_ready() else { break };
-                self.hand_over(task, self.by_index[index], host);
+                self.hand_over(task, worker, host);
             }
             let mut more = match self.ready.is_empty() {
                 true => self.steal(host),

@@ -60,8 +60,7 @@ impl Scheduler {
     /// Asks the keepers for calls if the next task would go to an idle worker.
     #[cold]
     pub(super) fn ask_keepers(&mut self, host: &mut impl Host) {
-        let next = self.next_index().map(|index| self.by_index[index]);
-        let next = next.and_then(|id| self.workers.get(&id));
+        let next = self.next_worker().and_then(|id| self.workers.get(&id));
         if !self.ready.is_empty() || next.is_none_or(|worker| worker.load() > 0) {
             return;
         }

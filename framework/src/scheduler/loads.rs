@@ -4,6 +4,8 @@
 //! Each load has a row of bits, one for each worker by its index. One more row marks the loads that
 //! have a worker.
 
+use super::worker_index::WorkerIndex;
+
 /// Number of workers in a word of a row.
 const WORD: usize = 64;
 
@@ -34,7 +36,7 @@ impl Default for Loads {
 impl Loads {
     /// Lists the worker with this index under this load. The worker must not be listed.
     #[inline]
-    fn insert(&mut self, load: u32, index: usize) {
+    fn insert(&mut self, load: u32, WorkerIndex(index): WorkerIndex) {
         let load = load as usize;
         if index >= self.width * WORD || load >= self.rows {
             self.grow(load, index);
@@ -45,7 +47,7 @@ impl Loads {
 
     /// Removes the worker with this index from this load. The worker must be listed with this load.
     #[inline]
-    fn remove(&mut self, load: u32, index: usize) {
+    fn remove(&mut self, load: u32, WorkerIndex(index): WorkerIndex) {
         let load = load as usize;
         let word = &mut self.bits[load * self.width + index / WORD];
         *word &= !(1 << (index % WORD));
@@ -58,7 +60,12 @@ impl Loads {
 
     /// Moves the worker with this index to another load, or off the list.
     #[inline]
-    pub(super) fn relist(&mut self, index: usize, listed: &mut Option<u32>, load: Option<u32>) {
+    pub(super) fn relist(
+        &mut self,
+        index: WorkerIndex,
+        listed: &mut Option<u32>,
+        load: Option<u32>,
+    ) {
         if *listed != load {
             if let Some(old) = std::mem::replace(listed, load) {
                 self.remove(old, index);
@@ -72,15 +79,15 @@ impl Loads {
     /// Returns the least load and the index of the first worker with it. Costs one step for each 64
     /// workers.
     #[inline]
-    pub(super) fn least(&self) -> Option<(u32, usize)> {
+    pub(super) fn least(&self) -> Option<(u32, WorkerIndex)> {
         let load = first(&self.taken)?;
-        Some((load as u32, first(self.row(load))?))
+        Some((load as u32, WorkerIndex(first(self.row(load))?)))
     }
 
     /// Returns the least load and the index of the first worker with it, among some workers. Costs
     /// one step for each 64 workers, for each listed load up to the result.
     #[inline]
-    pub(super) fn least_of(&self, some: &WorkerSet) -> Option<(u32, usize)> {
+    pub(super) fn least_of(&self, some: &WorkerSet) -> Option<(u32, WorkerIndex)> {
         for (n, &loads) in self.taken.iter().enumerate() {
             let mut loads = loads;
             while loads != 0 {
@@ -89,7 +96,7 @@ impl Loads {
                     let both = all & some;
                     if both != 0 {
                         let index = n * WORD + both.trailing_zeros() as usize;
-                        return Some((load as u32, index));
+                        return Some((load as u32, WorkerIndex(index)));
                     }
                 }
                 loads &= loads - 1;
@@ -117,11 +124,11 @@ impl Loads {
 
     /// Returns all loads and indexes in order.
     #[cfg(test)]
-    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, usize)> + '_ {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, WorkerIndex)> + '_ {
         self.bits.iter().enumerate().flat_map(|(n, word)| {
             let (load, first) = (n / self.width, n % self.width * WORD);
             let bits = (0..WORD).filter(move |bit| word >> bit & 1 == 1);
-            bits.map(move |bit| (load as u32, first + bit))
+            bits.map(move |bit| (load as u32, WorkerIndex(first + bit)))
         })
     }
 }
@@ -131,14 +138,14 @@ impl Loads {
 pub(super) struct WorkerSet(Vec<u64>);
 
 impl WorkerSet {
-    pub(super) fn insert(&mut self, index: usize) {
+    pub(super) fn insert(&mut self, WorkerIndex(index): WorkerIndex) {
         if index / WORD >= self.0.len() {
             self.0.resize(index / WORD + 1, 0);
         }
         self.0[index / WORD] |= 1 << (index % WORD);
     }
 
-    pub(super) fn remove(&mut self, index: usize) {
+    pub(super) fn remove(&mut self, WorkerIndex(index): WorkerIndex) {
         if let Some(word) = self.0.get_mut(index / WORD) {
             *word &= !(1 << (index % WORD));
         }
@@ -151,7 +158,7 @@ impl WorkerSet {
     }
 
     #[cfg(test)]
-    pub(super) fn contains(&self, index: usize) -> bool {
+    pub(super) fn contains(&self, WorkerIndex(index): WorkerIndex) -> bool {
         let word = self.0.get(index / WORD);
         word.is_some_and(|word| word >> (index % WORD) & 1 == 1)
     }
@@ -181,7 +188,7 @@ mod tests {
             } else {
                 4_096.min(step + 1)
             };
-            let entry = (dice.below(70) as u32, dice.below(workers));
+            let entry = (dice.below(70) as u32, WorkerIndex(dice.below(workers)));
             if plain.remove(&entry) {
                 loads.remove(entry.0, entry.1);
             } else {
@@ -189,7 +196,7 @@ mod tests {
                 loads.insert(entry.0, entry.1);
             }
             assert_eq!(loads.least(), plain.first().copied());
-            let index = dice.below(workers);
+            let index = WorkerIndex(dice.below(workers));
             match some.contains(index) {
                 true => some.remove(index),
                 false => some.insert(index),

@@ -116,6 +116,7 @@ mod term;
 mod timers;
 mod unread;
 mod worker;
+mod worker_index;
 mod workers;
 
 #[cfg(test)]
@@ -152,6 +153,7 @@ use task_table::Tasks;
 use timers::Timers;
 use unread::Unread;
 use worker::Worker;
+use worker_index::WorkerIndexes;
 
 /// The settings of a scheduler.
 #[derive(Clone, Copy, Debug)]
@@ -195,9 +197,8 @@ pub(crate) struct Scheduler {
     active_workers: WorkerSet,
     /// Number of workers that have more than one task to run. Work can be taken back from them.
     stealable: usize,
-    /// The worker of each used index. The entries of `room` are indexes.
-    by_index: Vec<WorkerId>,
-    free_indexes: Vec<usize>,
+    /// The indexes that `room` and `active_workers` have in place of ids.
+    indexes: WorkerIndexes,
     counts: TaskCounts,
     /// Number of unfinished tasks with a priority other than 0.
     prioritized: usize,
@@ -271,8 +272,7 @@ impl Scheduler {
             active: 0,
             active_workers: WorkerSet::default(),
             stealable: 0,
-            by_index: Vec::new(),
-            free_indexes: Vec::new(),
+            indexes: WorkerIndexes::default(),
             counts: TaskCounts::default(),
             prioritized: 0,
             requests: 0,

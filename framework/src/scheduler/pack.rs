@@ -13,7 +13,7 @@
 //!
 //! When tasks are no longer short, each idle worker gets one.
 
-use mobula_protocol::waiting::STUCK_ROUNDS;
+use mobula_protocol::{WorkerId, waiting::STUCK_ROUNDS};
 
 use super::{
     Scheduler,
@@ -79,13 +79,13 @@ impl Scheduler {
         self.short && self.active >= cores && self.workers.len() > cores
     }
 
-    /// Returns the index of the worker that gets the next task.
-    pub(super) fn next_index(&self) -> Option<usize> {
+    /// Returns the worker that gets the next task.
+    pub(super) fn next_worker(&self) -> Option<WorkerId> {
         let least = match self.packs() {
             true => self.room.least_of(&self.active_workers),
             false => self.room.least(),
         };
-        least.map(|(_, index)| index)
+        least.map(|(_, index)| self.indexes.worker(index))
     }
 
     /// Returns whether tasks may be taken back from this worker for an idle one.

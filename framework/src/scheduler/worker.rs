@@ -10,6 +10,7 @@ use mobula_store::NumberHasher;
 
 use super::{
     claims::Told, keepers::Keeping, needs::Grant, ready::Siblings, task_table::TaskId, term::Term,
+    worker_index::WorkerIndex,
 };
 
 /// The state of a worker's life.
@@ -76,8 +77,8 @@ pub(super) struct Worker {
     /// The family of tasks that the worker spawns. A new family starts when the worker changes to
     /// another task.
     pub(super) children: Siblings,
-    /// The worker's index in the list of workers by load.
-    pub(super) index: usize,
+    /// The worker's index in the lists of workers.
+    pub(super) index: WorkerIndex,
     /// The worker's [rank](Worker::rank) in [`room`](super::Scheduler::room), if listed.
     pub(super) room: Option<u32>,
     /// The worker has ended a task in this round.
@@ -103,7 +104,7 @@ pub(super) struct Hold {
 
 impl Worker {
     /// Makes the record of a started worker with at most `depth` unblocked tasks.
-    pub(super) fn new(depth: u32, index: usize) -> Worker {
+    pub(super) fn new(depth: u32, index: WorkerIndex) -> Worker {
         Worker {
             state: WorkerState::Starting,
             actor: None,

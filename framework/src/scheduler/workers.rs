@@ -51,11 +51,7 @@ impl Scheduler {
         if id == WorkerId::DRIVER || self.workers.contains_key(&id) {
             return Err(Violation::new(format!("{id} was started already")));
         }
-        let index = self.free_indexes.pop().unwrap_or(self.by_index.len());
-        if index == self.by_index.len() {
-            self.by_index.push(id);
-        }
-        self.by_index[index] = id;
+        let index = self.indexes.enter(id);
         self.workers
             .insert(id, Worker::new(self.config.prefetch, index));
         Ok(())
@@ -129,7 +125,7 @@ impl Scheduler {
         self.active_workers.remove(worker.index);
         self.active -= usize::from(worker.active);
         self.stealable -= usize::from(worker.stealable);
-        self.free_indexes.push(worker.index);
+        self.indexes.leave(worker.index);
 
         let assignments = std::mem::take(&mut worker.assignments);
         if let Some(grant) = worker.grant.take() {

@@ -286,7 +286,7 @@ impl Scheduler {
         assert_eq!(self.keepers, self.workers.values().filter(keeps).count());
         for (&id, worker) in &self.workers {
             assert_ne!(id, WorkerId::DRIVER);
-            assert_eq!(self.by_index[worker.index], id);
+            assert_eq!(self.indexes.worker(worker.index), id);
             room.extend(
                 worker
                     .has_room(self.config.slots)
@@ -337,10 +337,7 @@ impl Scheduler {
         assert_eq!((stealable, active), (self.stealable, self.active));
         assert_eq!(replaced, self.replaced);
         assert_eq!(self.active_workers.len(), active);
-        assert_eq!(
-            self.by_index.len(),
-            self.workers.len() + self.free_indexes.len()
-        );
+        assert_eq!(self.indexes.in_use(), self.workers.len());
         let watchers: usize = self
             .objects
             .iter()
