@@ -878,11 +878,9 @@ class Peer:
         self.order: collections.Counter[tuple[Any, str | None]] = collections.Counter()
         # The queue of each answer that the process still knows.
         self.queue_of: dict[int, str] = {}
-        # Actors that end, by name: they were killed, or their constructors have failed. Ray ends
-        # actors of the second kind with their last handle.
-        self.refused: dict[str, Any] = {}
-        # The actors that this process has killed.
-        self.killed: set[Any] = set()
+        # Actors that end, and whether this process has killed them. The constructors of the others
+        # have failed. Ray ends them with their last handle.
+        self.ending: dict[Any, bool] = {}
         # When the last handle of an actor has gone, by the actor's name.
         self.left: dict[str, float] = {}
         # Remote functions with the options of calls, and when they were made.
@@ -1121,8 +1119,8 @@ class Peer:
         if thing.told or self.objects.get(number) is not thing:
             return
         thing.told = True
-        if "Value" not in outcome:
-            self.refuse(thing)
+        if "Value" not in outcome and thing.actor is not None:
+            self.note_end(thing.actor, killed=False)
         try:
             self.stream.send("Ready", number, outcome)
         except TooLong as error:
@@ -1293,7 +1291,7 @@ class Peer:
                 thing.meta, thing.payload = call.remote(closed(spec), *flat)
             elif (handle := self.objects[actor]).actor is None:
                 thing.failed = failure("actor_dead", "", function, handle.failed)
-            elif handle.actor._actor_id in self.killed:
+            elif self.ending.get(handle.actor._actor_id, False):
                 thing.failed = failure("actor_dead", "", function, KILLED)
             else:
                 call = handle.actor.call.options(name=name, num_returns=2)
@@ -1591,7 +1589,7 @@ class Peer:
         while True:
             actor = ray.get_actor(name)
             if time.monotonic() >= ends:
-                if self.refused.get(name) == actor._actor_id:
+                if actor._actor_id in self.ending:
                     raise ValueError(name)
                 return actor
             # The handle would keep the actor.
@@ -1609,21 +1607,17 @@ class Peer:
         thing = self.objects.get(number)
         if thing is not None and thing.actor is not None:
             # Ray kills it later. It would run calls, and have its name, until then.
-            if len(self.killed) >= 1000:
-                self.killed.clear()
-            self.killed.add(thing.actor._actor_id)
-            self.refuse(thing)
+            self.note_end(thing.actor, killed=True)
             if thing.label is not None:
                 self.left[thing.label] = time.monotonic()
             with contextlib.suppress(Exception):
                 ray.kill(thing.actor, no_restart=True)
 
-    def refuse(self, thing: Object) -> None:
-        """Has the name of an actor that ends find nothing."""
-        if thing.label is not None:
-            if len(self.refused) >= 1000:
-                self.refused.clear()
-            self.refused[thing.label] = thing.actor._actor_id
+    def note_end(self, actor: RayActor, *, killed: bool) -> None:
+        """Has the name of an actor find nothing from now on."""
+        while len(self.ending) >= 1000:
+            del self.ending[next(iter(self.ending))]
+        self.ending[actor._actor_id] = killed or self.ending.get(actor._actor_id, False)
 
     # -- queues -----------------------------------------------------------------------------------
 
