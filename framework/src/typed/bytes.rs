@@ -241,30 +241,40 @@ pub(crate) fn unpack<T: DeserializeOwned + 'static>(
     payload: Payload,
     of: impl FnOnce(TypeTag) -> bool,
 ) -> Result<T> {
-    match &payload.format {
-        Format::Packed { of: found } if of(*found) => {
-            if payload.attachments.is_empty() {
-                return Ok(codec::decode(payload.block.bytes(), &[])?);
-            }
-            let items = payload.attachments.into_iter().map(to_handle);
-            let items = items.collect::<Result<Vec<_>>>()?;
-            Ok(codec::decode_with(
-                payload.block.bytes(),
-                items.into_iter(),
-            )?)
-        }
-        Format::Flat { elem, shape } if shape.len() == 1 => {
-            let read = |block: &Block| -> Result<T> {
-                let Encoded { bytes, items } = one_array(block, elem.0, shape[0])?;
-                Ok(codec::decode(&bytes, &items)?)
-            };
-            read(&payload.block)
-                // The elements may need a larger alignment than blocks have.
-                .or_else(|_| read(&Block::copy_of(payload.block.bytes(), MAX_ALIGN)))
-                .map_err(|_| mismatch::<T>(&payload.format))
-        }
-        format => Err(mismatch::<T>(format)),
+    let is_one = matches!(&payload.format, Format::Packed { of: found } if of(*found));
+    unpack_one(payload, is_one)
+}
+
+/// Decodes a payload. `is_one` says that a value of this type was packed.
+fn unpack_one<T: DeserializeOwned + 'static>(payload: Payload, is_one: bool) -> Result<T> {
+    if is_one {
+        let items = to_handles(payload.attachments)?;
+        let bytes = payload.block.bytes();
+        return Ok(codec::decode_with(bytes, items.into_iter())?);
     }
+    // The elements may need a larger alignment than blocks have.
+    for align in [None, Some(MAX_ALIGN)] {
+        if let Some(Encoded { bytes, items }) = array_of(&payload, align)
+            && let Ok(value) = codec::decode_with(&bytes, items.into_iter())
+        {
+            return Ok(value);
+        }
+    }
+    Err(mismatch::<T>(&payload.format))
+}
+
+/// Returns the codec's encoding of a value that is the array of a payload. With `align`, the
+/// elements are copied to such a place. Returns `None` if the payload is no array of one dimension.
+fn array_of(payload: &Payload, align: Option<usize>) -> Option<Encoded> {
+    let Format::Flat { elem, shape } = &payload.format else {
+        return None;
+    };
+    let [len] = **shape else { return None };
+    let block = match align {
+        None => payload.block.clone(),
+        Some(align) => Block::copy_of(payload.block.bytes(), align),
+    };
+    one_array(&block, elem.0, len).ok()
 }
 
 /// Returns the codec's encoding of a value that is one array.
@@ -279,6 +289,10 @@ fn one_array(block: &Block, elem: u64, len: u64) -> Result<Encoded> {
         Handle::array(block.clone(), elem, len),
         elem,
     ))?)
+}
+
+fn to_handles(attachments: Vec<Attachment>) -> Result<Vec<Handle>> {
+    attachments.into_iter().map(to_handle).collect()
 }
 
 fn to_attachment(handle: Handle) -> Result<Attachment> {

@@ -3,6 +3,7 @@
 mod options;
 mod placement;
 mod resources;
+mod untyped;
 
 use std::{
     fmt,
@@ -14,14 +15,13 @@ use std::{
 };
 
 use mobula_protocol::{
-    Call, CallArg, CallOptions, Engine, Error, ObjectHandle, Payload, Registry, RemoteFn, Result,
-    TaskOptions,
+    Call, CallArg, CallOptions, Engine, ObjectHandle, Payload, RemoteFn, Result, TaskOptions,
 };
 
 use super::{
-    IntoArg, ObjectRef, Part, SharedElement, Tile, actor::ActorHandle, admission, bound::Bound,
-    codecs::Codec,
+    IntoArg, ObjectRef, Part, SharedElement, Tile, actor::ActorHandle, bound::Bound, codecs::Codec,
 };
+use untyped::UntypedCall;
 
 pub(crate) use placement::check_node;
 
@@ -53,19 +53,13 @@ pub(crate) use placement::check_node;
 /// ```
 #[must_use = "a remote call does nothing until it is spawned: add `.spawn()`"]
 pub struct UnspawnedCall<R> {
-    bound: Bound,
-    options: CallOptions,
+    call: UntypedCall,
     result: PhantomData<fn() -> R>,
 }
 
 impl<R> UnspawnedCall<R> {
-    /// Returns the call's own options. At first they are a copy of its function's.
     fn own_options(&mut self) -> &mut TaskOptions {
-        let function = self.bound.function;
-        Arc::make_mut(
-            self.options
-                .get_or_insert_with(|| Arc::new(function.options.clone())),
-        )
+        self.call.own_options()
     }
 
     /// Makes each element of the result an object.
@@ -99,10 +93,7 @@ impl<R> UnspawnedCall<R> {
     /// # }
     /// ```
     pub fn spawn(self) -> ObjectRef<R> {
-        match self.engine() {
-            Ok(engine) => self.spawn_on(&engine),
-            Err(error) => ObjectRef::from_entry(ObjectHandle::failed(error)),
-        }
+        ObjectRef::from_entry(self.call.spawn())
     }
 
     /// Starts the call as [`spawn`](Self::spawn) does, or returns an error at once.
@@ -173,17 +164,12 @@ impl<R> UnspawnedCall<R> {
     /// # Errors
     /// The errors of `try_spawn`.
     pub(crate) fn try_spawn_on(self, engine: &Arc<dyn Engine>) -> Result<ObjectRef<R>> {
-        let name = self.bound.function.name;
-        let call = self.into_spec(engine)?;
-        admission::submit_at_once(name, call, engine).map(ObjectRef::from_entry)
+        self.call.try_spawn_on(engine).map(ObjectRef::from_entry)
     }
 
     /// Does on this engine what [`spawn_async`](Self::spawn_async) does.
     pub(crate) async fn spawn_async_on(self, engine: &Arc<dyn Engine>) -> ObjectRef<R> {
-        ObjectRef::from_entry(match self.into_spec(engine) {
-            Ok(call) => admission::submit_in_turn(call, engine).await,
-            Err(error) => ObjectHandle::failed(error),
-        })
+        ObjectRef::from_entry(self.call.spawn_async_on(engine).await)
     }
 
     /// Returns the engine on which the call would be started.
@@ -191,73 +177,27 @@ impl<R> UnspawnedCall<R> {
     /// # Errors
     /// There is none, or an argument could not be encoded.
     pub(crate) fn engine(&self) -> Result<Arc<dyn Engine>> {
-        self.bound.engine()
+        self.call.bound.engine()
     }
 
     /// Adds an argument that the function does not declare.
     pub(crate) fn push_number(&mut self, number: u64) {
-        self.bound.push_value(&number);
+        self.call.bound.push_value(&number);
     }
 
     /// Adds an object that the function does not declare.
     pub(crate) fn push_object(&mut self, object: Arc<ObjectHandle>) {
-        self.bound.push_object(object);
+        self.call.bound.push_object(object);
     }
 
     /// Adds an argument in its final form, or fails the call if the argument could not get it.
     pub(crate) fn push_payload(&mut self, payload: Result<Payload>) {
-        match payload {
-            Ok(payload) => self.bound.args.push(CallArg::Value(payload)),
-            Err(error) => self.bound.fail(error),
-        }
+        self.call.push_payload(payload);
     }
 
     /// Starts the call on this engine.
     pub(crate) fn spawn_on(self, engine: &Arc<dyn Engine>) -> ObjectRef<R> {
-        // Written without closures, since a call takes some cache lines and would be copied into
-        // them.
-        let spec = match self.into_spec(engine) {
-            Ok(spec) => spec,
-            Err(error) => return ObjectRef::from_entry(ObjectHandle::failed(error)),
-        };
-        ObjectRef::from_entry(engine.submit(spec))
-    }
-
-    /// # Errors
-    /// The call is wrong.
-    fn check(&self, engine: &Arc<dyn Engine>) -> Result<()> {
-        if let Some(options) = &self.options {
-            for (name, limit) in [("timeout", options.timeout), ("deadline", options.deadline)] {
-                if limit.is_some_and(|limit| limit.is_zero()) {
-                    return Err(Error::usage(format!(
-                        "the `{name}` of a call of `{}` is zero: it would always fail; leave it \
-                         out for a call without a limit",
-                        self.bound.function.name
-                    )));
-                }
-            }
-            self.check_max_calls(options)?;
-            if let Some(node) = &options.node {
-                self.check_node(node, engine)?;
-            }
-        }
-        self.check_resources()?;
-        self.bound.check(engine)
-    }
-
-    #[cold]
-    fn check_max_calls(&self, options: &TaskOptions) -> Result<()> {
-        let why = match (options.max_calls, &self.bound.actor) {
-            (Some(0), _) => "is zero: a worker runs one call at least",
-            (Some(_), Some(_)) => {
-                "is set, but an actor's process is not replaced; leave it out for methods"
-            }
-            _ => return Ok(()),
-        };
-        let name = self.bound.function.name;
-        Err(Error::usage(format!(
-            "the `max_calls` of a call of `{name}` {why}"
-        )))
+        ObjectRef::from_entry(self.call.spawn_on(engine))
     }
 
     /// Returns the call in the form that this engine takes.
@@ -265,14 +205,7 @@ impl<R> UnspawnedCall<R> {
     /// # Errors
     /// The call is wrong.
     pub(crate) fn into_spec(self, engine: &Arc<dyn Engine>) -> Result<Call> {
-        self.check(engine)?;
-        let function = Registry::get()?.index_of(self.bound.function)?;
-        Ok(Call {
-            function,
-            args: self.bound.args,
-            options: self.options,
-            actor: self.bound.actor,
-        })
+        self.call.into_spec(engine)
     }
 
     /// Returns the parts to send to this engine.
@@ -280,8 +213,7 @@ impl<R> UnspawnedCall<R> {
     /// # Errors
     /// The call is wrong.
     pub(crate) fn into_parts(self, engine: &Arc<dyn Engine>) -> Result<(Bound, CallOptions)> {
-        self.check(engine)?;
-        Ok((self.bound, self.options))
+        self.call.into_parts(engine)
     }
 
     /// Returns the arguments, if this is a call of `function` with these options, without mistakes
@@ -291,8 +223,8 @@ impl<R> UnspawnedCall<R> {
         function: &RemoteFn,
         options: &CallOptions,
     ) -> Option<&[CallArg]> {
-        match self.options == *options {
-            true => self.bound.plain_args(function),
+        match self.call.options == *options {
+            true => self.call.bound.plain_args(function),
             false => None,
         }
     }
@@ -304,8 +236,7 @@ impl<R> UnspawnedCall<R> {
     /// A call without arguments.
     pub fn new(function: &'static RemoteFn) -> UnspawnedCall<R> {
         UnspawnedCall {
-            bound: Bound::new(function, None),
-            options: None,
+            call: UntypedCall::new(function, None),
             result: PhantomData,
         }
     }
@@ -313,8 +244,7 @@ impl<R> UnspawnedCall<R> {
     /// A call of a method without arguments.
     pub fn of_method(function: &'static RemoteFn, actor: &ActorHandle) -> UnspawnedCall<R> {
         UnspawnedCall {
-            bound: Bound::new(function, Some(actor.entry().clone())),
-            options: None,
+            call: UntypedCall::new(function, Some(actor.entry().clone())),
             result: PhantomData,
         }
     }
@@ -326,17 +256,17 @@ impl<R> UnspawnedCall<R> {
         arg: A,
         codec: &C,
     ) {
-        self.bound.push(name, arg, codec);
+        self.call.bound.push(name, arg, codec);
     }
 
     /// Adds a part of a shared array.
     pub fn push_part<T: SharedElement>(&mut self, part: Part<T>) {
-        self.bound.push_object(part.into_entry());
+        self.call.bound.push_object(part.into_entry());
     }
 
     /// Adds a tile of a shared array.
     pub fn push_tile<T: SharedElement>(&mut self, tile: Tile<T>) {
-        self.bound.push_object(tile.into_entry());
+        self.call.bound.push_object(tile.into_entry());
     }
 }
 
@@ -364,12 +294,12 @@ impl<R: Spawned> Future for UnspawnedCall<R> {
 impl<R> fmt::Debug for UnspawnedCall<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = f.debug_struct("UnspawnedCall");
-        text.field("function", self.bound.function)
-            .field("arguments", &self.bound.args.len());
-        if let Some(actor) = &self.bound.actor {
+        text.field("function", self.call.bound.function)
+            .field("arguments", &self.call.bound.args.len());
+        if let Some(actor) = &self.call.bound.actor {
             text.field("actor", actor);
         }
-        let options = TaskOptions::of(&self.options, &self.bound.function.options);
+        let options = TaskOptions::of(&self.call.options, &self.call.bound.function.options);
         text.field("options", options).finish_non_exhaustive()
     }
 }

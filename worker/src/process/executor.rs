@@ -5,7 +5,7 @@ use std::{
     future::{Future, poll_fn},
     pin::{Pin, pin},
     sync::OnceLock,
-    task::Poll,
+    task::{Context, Poll},
 };
 
 use mobula_store::{
@@ -70,8 +70,34 @@ fn runtime() -> Result<&'static Runtime> {
 /// In two cases this drops the future and unwinds with an [`Error`], with which the task ends. The
 /// system gives no thread that the future needs, or nobody waits for the task any more.
 pub fn block_on<F: Future>(future: F) -> F::Output {
+    let mut output = None;
+    drive(pin!(Stored {
+        future: pin!(future),
+        output: &mut output,
+    }));
+    output.expect("a future that has ended has an output")
+}
+
+/// A future that stores its output.
+struct Stored<'a, F: Future> {
+    future: Pin<&'a mut F>,
+    output: &'a mut Option<F::Output>,
+}
+
+impl<F: Future> Future for Stored<'_, F> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        self.future.as_mut().poll(context).map(|output| {
+            *self.output = Some(output);
+        })
+    }
+}
+
+/// Runs a future to its end: see [`block_on`]. Not generic, so that the compiler makes this code,
+/// and that of tokio, once and not for each function of a program.
+fn drive(mut future: Pin<&mut dyn Future<Output = ()>>) {
     let runtime = runtime().unwrap_or_else(|error| panics::end_task(error));
-    let mut future = pin!(future);
     let worker = here::current().filter(|_| tasks::runs_here());
     let Some(worker) = worker else {
         return runtime.block_on(future);

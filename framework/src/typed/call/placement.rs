@@ -73,22 +73,6 @@ impl<R> UnspawnedCall<R> {
         self.own_options().spread = spread;
         self
     }
-
-    /// Checks that the call can run on this machine.
-    ///
-    /// # Errors
-    /// The call cannot run on this machine.
-    #[cold]
-    pub(super) fn check_node(&self, node: &str, engine: &Arc<dyn Engine>) -> Result<()> {
-        let name = self.bound.function.name;
-        if self.bound.actor.is_some() {
-            return Err(Error::usage(format!(
-                "the call of `{name}` is placed on the node `{node}`, but methods run in the process of \
-                 their actor; place the actor, and leave `node` out for its methods"
-            )));
-        }
-        check_node(node, engine).map_err(|error| error.at(format_args!("a call of `{name}`")))
-    }
 }
 
 /// Checks that the engine has a machine of this name.

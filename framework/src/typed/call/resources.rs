@@ -1,6 +1,6 @@
 //! The resources of its runtime that a call needs.
 
-use mobula_protocol::{Amount, CPUS, Error, MEMORY, Result};
+use mobula_protocol::{Amount, CPUS, MEMORY};
 
 use super::UnspawnedCall;
 
@@ -119,33 +119,7 @@ impl<R> UnspawnedCall<R> {
     }
 
     fn needs(mut self, name: &str, amount: f64) -> UnspawnedCall<R> {
-        match Amount::new(amount).filter(|_| Amount::is_amount(amount)) {
-            Some(amount) => self.own_options().resources.set(name, amount),
-            None => {
-                let function = self.bound.function.name;
-                self.bound.fail(Error::usage(format!(
-                    "a call of `{function}` needs {amount} of `{name}`; an amount is a positive \
-                     number, and at least 0.0001"
-                )));
-            }
-        }
+        self.call.needs(name, amount);
         self
-    }
-
-    /// Checks that no call of a method has resources of its own.
-    ///
-    /// # Errors
-    /// The call is a method's, and needs resources.
-    pub(super) fn check_resources(&self) -> Result<()> {
-        if let (Some(options), Some(_)) = (&self.options, &self.bound.actor)
-            && let Some(first) = options.resources.demands().first()
-        {
-            return Err(Error::usage(format!(
-                "the call of `{}` needs `{}`, but methods run in the process of their actor, which \
-                 is there already; leave the resources out",
-                self.bound.function.name, first.name
-            )));
-        }
-        Ok(())
     }
 }

@@ -71,11 +71,22 @@ impl Bytes {
 /// Returns the value as a payload, if it is a scalar.
 #[inline]
 pub(crate) fn encode<T: Any>(value: &T) -> Option<Payload> {
+    let Bytes { bytes, len } = bytes(value)?;
+    Some(Payload {
+        format: Format::Packed { of: tag::<T>() },
+        block: Block::from_small(bytes, len),
+        attachments: Vec::new(),
+    })
+}
+
+/// Returns the bytes of a scalar. Generic, so that the compiler knows the type and drops the tests.
+#[inline]
+fn bytes<T: Any>(value: &T) -> Option<Bytes> {
     let value: &dyn Any = value;
     macro_rules! numbers {
         ($($type:ty: $write:ident as $wide:ty;)*) => { $(
             if let Some(n) = value.downcast_ref::<$type>() {
-                return Some(payload::<T>(Bytes::$write(*n as $wide)));
+                return Some(Bytes::$write(*n as $wide));
             }
         )* };
     }
@@ -91,60 +102,51 @@ pub(crate) fn encode<T: Any>(value: &T) -> Option<Payload> {
         i16: signed as i64;
         i8: signed as i64;
     }
-    let bytes = if let Some(x) = value.downcast_ref::<f64>() {
-        Bytes::with(F64, x.to_be_bytes())
+    if let Some(x) = value.downcast_ref::<f64>() {
+        Some(Bytes::with(F64, x.to_be_bytes()))
     } else if let Some(x) = value.downcast_ref::<f32>() {
-        Bytes::with(F32, x.to_be_bytes())
+        Some(Bytes::with(F32, x.to_be_bytes()))
     } else if let Some(x) = value.downcast_ref::<bool>() {
-        Bytes::one(if *x { TRUE } else { FALSE })
-    } else if value.is::<()>() {
-        Bytes::one(NIL)
+        Some(Bytes::one(if *x { TRUE } else { FALSE }))
     } else {
-        return None;
-    };
-    Some(payload::<T>(bytes))
-}
-
-#[inline]
-fn payload<T: 'static>(Bytes { bytes, len }: Bytes) -> Payload {
-    Payload {
-        format: Format::Packed { of: tag::<T>() },
-        block: Block::from_small(bytes, len),
-        attachments: Vec::new(),
+        value.is::<()>().then(|| Bytes::one(NIL))
     }
 }
 
-/// A number that was read from bytes.
-enum Number {
-    Unsigned(u64),
-    Negative(i64),
-}
-
-#[inline]
-fn number(bytes: &[u8]) -> Option<Number> {
+/// Returns the integer in the bytes, in two's complement, if it is in this range. Not generic, since
+/// a program has this code for each of its types otherwise.
+fn integer(bytes: &[u8], least: i64, most: u64) -> Option<u64> {
     let (&marker, rest) = bytes.split_first()?;
     macro_rules! read {
         ($type:ty) => {
             <$type>::from_be_bytes(rest.try_into().ok()?)
         };
     }
-    let signed = |n: i64| match u64::try_from(n) {
-        Ok(n) => Number::Unsigned(n),
-        Err(_) => Number::Negative(n),
-    };
-    Some(match marker {
-        0..0x80 if rest.is_empty() => Number::Unsigned(marker.into()),
-        0xe0..=0xff if rest.is_empty() => Number::Negative((marker as i8).into()),
-        0xcc => Number::Unsigned(read!(u8).into()),
-        0xcd => Number::Unsigned(read!(u16).into()),
-        0xce => Number::Unsigned(read!(u32).into()),
-        0xcf => Number::Unsigned(read!(u64)),
-        0xd0 => signed(read!(i8).into()),
-        0xd1 => signed(read!(i16).into()),
-        0xd2 => signed(read!(i32).into()),
-        0xd3 => signed(read!(i64)),
+    let signed = match marker {
+        0..0x80 if rest.is_empty() => i64::from(marker),
+        0xe0..=0xff if rest.is_empty() => i64::from(marker as i8),
+        0xcc => read!(u8).into(),
+        0xcd => read!(u16).into(),
+        0xce => read!(u32).into(),
+        0xcf => {
+            let n = read!(u64);
+            return (n <= most).then_some(n);
+        }
+        0xd0 => read!(i8).into(),
+        0xd1 => read!(i16).into(),
+        0xd2 => read!(i32).into(),
+        0xd3 => read!(i64),
         _ => return None,
-    })
+    };
+    let fits = signed >= least && (signed < 0 || signed as u64 <= most);
+    fits.then_some(signed as u64)
+}
+
+/// Returns the bytes behind a marker, if there are so many.
+#[inline]
+fn behind<const N: usize>(marker: u8, bytes: &[u8]) -> Option<[u8; N]> {
+    let (&first, rest) = bytes.split_first()?;
+    (first == marker).then(|| rest.try_into().ok()).flatten()
 }
 
 /// Returns the scalar in a payload that holds a `T`. Returns `None` if `T` is no scalar, or if the
@@ -160,28 +162,20 @@ pub(crate) fn decode<T: Any>(payload: &Payload) -> Option<T> {
 pub(crate) fn read<T: Any>(bytes: &[u8]) -> Option<T> {
     let mut value: Option<T> = None;
     let place: &mut dyn Any = &mut value;
-    macro_rules! numbers {
+    macro_rules! integers {
         ($($type:ty)*) => { $(
             if let Some(place) = place.downcast_mut::<Option<$type>>() {
-                *place = match number(bytes)? {
-                    Number::Unsigned(n) => <$type>::try_from(n).ok(),
-                    Number::Negative(n) => <$type>::try_from(n).ok(),
-                };
+                let bits = integer(bytes, <$type>::MIN as i64, <$type>::MAX as u64);
+                *place = bits.map(|bits| bits as $type);
                 return value;
             }
         )* };
     }
-    numbers!(u64 u32 usize u16 u8 i64 i32 isize i16 i8);
+    integers!(u64 u32 usize u16 u8 i64 i32 isize i16 i8);
     if let Some(place) = place.downcast_mut::<Option<f64>>() {
-        *place = match bytes {
-            [F64, rest @ ..] => rest.try_into().ok().map(f64::from_be_bytes),
-            _ => None,
-        };
+        *place = behind(F64, bytes).map(f64::from_be_bytes);
     } else if let Some(place) = place.downcast_mut::<Option<f32>>() {
-        *place = match bytes {
-            [F32, rest @ ..] => rest.try_into().ok().map(f32::from_be_bytes),
-            _ => None,
-        };
+        *place = behind(F32, bytes).map(f32::from_be_bytes);
     } else if let Some(place) = place.downcast_mut::<Option<bool>>() {
         *place = match bytes {
             [TRUE] => Some(true),

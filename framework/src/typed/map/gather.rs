@@ -1,7 +1,6 @@
 //! All results of a map, in order.
 
 use std::{
-    collections::BTreeMap,
     fmt,
     future::Future,
     pin::Pin,
@@ -10,7 +9,7 @@ use std::{
 
 use mobula_protocol::{Error, Result};
 
-use super::feed::Feed;
+use super::{early::Early, feed::Feed};
 use crate::typed::{UnspawnedCall, Value, turn::in_turn};
 
 /// The most values for which memory is taken in advance. An iterator may promise more values than
@@ -22,7 +21,7 @@ pub(super) struct Gather<I, R> {
     feed: Feed<I>,
     values: Vec<R>,
     /// Values that came before their turn, by the place of the first value.
-    early: BTreeMap<usize, Vec<R>>,
+    early: Early<Vec<R>>,
 }
 
 impl<R: Value, I: Iterator<Item = UnspawnedCall<R>>> Gather<I, R> {
@@ -30,7 +29,7 @@ impl<R: Value, I: Iterator<Item = UnspawnedCall<R>>> Gather<I, R> {
         Gather {
             values: Vec::with_capacity(feed.left().min(FORESIGHT)),
             feed,
-            early: BTreeMap::new(),
+            early: Early::new(),
         }
     }
 
@@ -64,7 +63,7 @@ impl<R: Value, I: Iterator<Item = UnspawnedCall<R>>> Gather<I, R> {
             if !in_turn {
                 self.early.insert(first, apart);
             }
-            while let Some(mut next) = self.early.remove(&self.values.len()) {
+            while let Some(mut next) = self.early.remove(self.values.len()) {
                 self.values.append(&mut next);
             }
         }

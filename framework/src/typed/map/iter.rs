@@ -3,7 +3,6 @@
 #[cfg(feature = "stream")]
 use std::pin::Pin;
 use std::{
-    collections::BTreeMap,
     fmt,
     marker::PhantomData,
     task::{Context, Poll},
@@ -13,6 +12,7 @@ use std::{
 use mobula_protocol::{Error, Result};
 
 use super::{
+    early::Early,
     feed::{Feed, Finished},
     gather::at,
 };
@@ -48,7 +48,7 @@ pub struct MapIter<I, R> {
     /// The results that are being returned.
     now: Option<Finished>,
     /// Results that came before their turn, by the place of the first result.
-    early: BTreeMap<usize, Finished>,
+    early: Early<Finished>,
     next: usize,
     value: PhantomData<fn() -> R>,
 }
@@ -58,7 +58,7 @@ impl<R: Value, I: Iterator<Item = UnspawnedCall<R>>> MapIter<I, R> {
         MapIter {
             feed,
             now: None,
-            early: BTreeMap::new(),
+            early: Early::new(),
             next: 0,
             value: PhantomData,
         }
@@ -85,7 +85,7 @@ impl<R: Value, I: Iterator<Item = UnspawnedCall<R>>> MapIter<I, R> {
                 self.next += 1;
                 return Poll::Ready(Some(result.map_err(|error| at(place, error))));
             }
-            self.now = self.early.remove(&self.next);
+            self.now = self.early.remove(self.next);
             if self.now.is_some() {
                 continue;
             }
@@ -93,7 +93,7 @@ impl<R: Value, I: Iterator<Item = UnspawnedCall<R>>> MapIter<I, R> {
                 self.early.insert(first, results);
             }
             // A ready result is returned before the iterator makes further calls.
-            if self.early.contains_key(&self.next) {
+            if self.early.contains(self.next) {
                 continue;
             }
             let ahead = self.feed.window().saturating_sub(self.early.len());

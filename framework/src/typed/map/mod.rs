@@ -1,5 +1,6 @@
 //! Maps: many calls, and all of their results.
 
+mod early;
 mod feed;
 mod fold;
 mod gather;
