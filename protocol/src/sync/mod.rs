@@ -17,6 +17,7 @@
 mod barrier;
 mod cause;
 mod condvar;
+mod exclusive;
 mod holder;
 mod mutex;
 mod once;
@@ -38,6 +39,7 @@ pub use crate::ids::{PROCESS_SLOTS, ProcessSlot};
 pub use barrier::{BarrierError, RawBarrier};
 pub use cause::{Cause, How};
 pub use condvar::{RawCondvar, WaitError, Waited};
+pub use exclusive::Exclusive;
 pub use holder::Holder;
 pub use mutex::RawMutex;
 pub use once::RawOnce;

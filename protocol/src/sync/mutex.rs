@@ -75,11 +75,17 @@ impl<M: Memory> RawMutex<M> {
     /// # Errors
     /// Fails if `holder` does not hold it. Then nothing changes.
     pub fn unlock_poisoned(&self, holder: Holder) -> Result<(), NotHolder> {
+        self.poison_by_panic(holder)?;
+        self.unlock(holder)
+    }
+
+    /// Marks it as poisoned by a panic of this process, if `holder` holds it.
+    pub(super) fn poison_by_panic(&self, holder: Holder) -> Result<(), NotHolder> {
         if !self.raw_lock.is_owned_by(holder) {
             return Err(NotHolder);
         }
         self.poison_word().set(Cause::panic());
-        self.unlock(holder)
+        Ok(())
     }
 
     /// Returns whether `holder` holds it. For another holder, the answer may be out of date at
@@ -108,34 +114,13 @@ impl<M: Memory> RawMutex<M> {
             .recover(dead, |_| self.poison_word().set(cause))
     }
 
+    #[inline]
     pub(super) fn raw_lock(&self) -> &RawLock<M> {
         &self.raw_lock
     }
 
     #[inline]
-    fn poison_word(&self) -> Poison<'_, M::Word> {
+    pub(super) fn poison_word(&self) -> Poison<'_, M::Word> {
         Poison(&self.raw_lock.memory().words()[self.poison])
-    }
-
-    /// Returns whether threads that have not waited are barred.
-    #[cfg(all(test, not(loom)))]
-    pub(super) fn is_promised(&self) -> bool {
-        use crate::primitive::Word;
-        self.raw_lock
-            .word()
-            .load(std::sync::atomic::Ordering::SeqCst)
-            & super::word::STARVING
-            != 0
-    }
-
-    /// Returns whether a thread waits, or has waited lately.
-    #[cfg(all(test, not(loom)))]
-    pub(super) fn is_waited_for(&self) -> bool {
-        use crate::primitive::Word;
-        self.raw_lock
-            .word()
-            .load(std::sync::atomic::Ordering::SeqCst)
-            & super::word::WAITERS
-            != 0
     }
 }

@@ -7,8 +7,7 @@ mod reading;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, SeqCst};
 
 use super::{
-    Acquired, Cause, Holder, LockError, NotHolder, ProcessSlot, Waiting,
-    cause::Poison,
+    Acquired, Cause, Holder, LockError, NotHolder, ProcessSlot, RawMutex, Waiting,
     raw_lock::RawLock,
     wait::{Queue, Wait, spin},
     word::{DRAINING, READERS},
@@ -35,9 +34,9 @@ pub(super) use reading::ReadAttempt;
 #[derive(Clone, Debug)]
 pub struct RawRwLock<M: Memory = Region> {
     /// The lock among writers. Its word has the writer.
-    raw_lock: RawLock<M>,
-    /// The index of the word for the poison. The words of the readers follow.
-    poison: usize,
+    writer: RawMutex<M>,
+    /// The index of the words of the readers, after those of the mutex.
+    readers: usize,
     /// The index of the futex on which readers sleep. The futex of a writer that waits for readers
     /// follows.
     entrance: usize,
@@ -45,7 +44,7 @@ pub struct RawRwLock<M: Memory = Region> {
 
 impl<M: Memory> RawRwLock<M> {
     /// The number of 64-bit words that it takes. Zero is unlocked, without poison.
-    pub const WORDS: usize = 2 + Processes::<M::Word>::WORDS;
+    pub const WORDS: usize = RawMutex::<M>::WORDS + Processes::<M::Word>::WORDS;
     /// The number of futexes that it takes. They begin with any value.
     pub const FUTEXES: usize = 3;
 
@@ -60,9 +59,9 @@ impl<M: Memory> RawRwLock<M> {
         );
         memory.futex(futex_at + Self::FUTEXES - 1);
         RawRwLock {
-            raw_lock: RawLock::new(memory, word_at, futex_at),
-            poison: word_at + 1,
-            entrance: futex_at + 1,
+            writer: RawMutex::new(memory, word_at, futex_at),
+            readers: word_at + RawMutex::<M>::WORDS,
+            entrance: futex_at + RawMutex::<M>::FUTEXES,
         }
     }
 
@@ -76,7 +75,7 @@ impl<M: Memory> RawRwLock<M> {
         if !self.processes().is_empty() {
             return Err(LockError::Busy);
         }
-        self.raw_lock.try_take(holder)?;
+        self.raw_lock().try_take(holder)?;
         M::fence();
         if self.processes().is_empty() {
             return Ok(Acquired::new(self.poison()));
@@ -97,7 +96,7 @@ impl<M: Memory> RawRwLock<M> {
     ) -> Result<Acquired, LockError> {
         let waiting = waiting.into();
         loop {
-            self.raw_lock.take(holder, waiting)?;
+            self.raw_lock().take(holder, waiting)?;
             M::fence();
             if self.processes().is_empty() || self.drain(holder, waiting)? {
                 return Ok(Acquired::new(self.poison()));
@@ -119,11 +118,11 @@ impl<M: Memory> RawRwLock<M> {
         }
         let mut wait = Wait::until(waiting);
         let open = || self.stop_draining(holder);
-        self.raw_lock.word().fetch_or(DRAINING, SeqCst);
+        self.raw_lock().word().fetch_or(DRAINING, SeqCst);
         let end = loop {
             let seq = self.exit().futex().load(Acquire);
             if self.processes().is_empty() {
-                self.raw_lock.word().fetch_and(!DRAINING, AcqRel);
+                self.raw_lock().word().fetch_and(!DRAINING, AcqRel);
                 return Ok(true);
             }
             let slept = wait
@@ -142,18 +141,19 @@ impl<M: Memory> RawRwLock<M> {
 
     /// Lets others go first, for a writer that has the raw lock and waits for readers.
     pub(super) fn stop_draining(&self, holder: Holder) {
-        self.raw_lock.word().fetch_and(!DRAINING, AcqRel);
+        self.raw_lock().word().fetch_and(!DRAINING, AcqRel);
         let _ = self.unlock_write(holder);
     }
 
     /// Ends the turn of a reader that has had it or does not want it any more. Writers may enter
     /// again.
     pub(super) fn end_turn(&self) {
-        self.raw_lock.end_turn();
+        self.raw_lock().end_turn();
     }
 
+    #[inline]
     pub(super) fn raw_lock(&self) -> &RawLock<M> {
-        &self.raw_lock
+        self.writer.raw_lock()
     }
 
     pub(super) fn is_read(&self) -> bool {
@@ -166,7 +166,7 @@ impl<M: Memory> RawRwLock<M> {
     /// Fails if `holder` does not write. Then nothing changes.
     #[inline]
     pub fn unlock_write(&self, holder: Holder) -> Result<(), NotHolder> {
-        if self.raw_lock.release(holder)? & READERS != 0 {
+        if self.raw_lock().release(holder)? & READERS != 0 {
             self.wake_readers();
         }
         Ok(())
@@ -177,28 +177,25 @@ impl<M: Memory> RawRwLock<M> {
     /// # Errors
     /// Fails if `holder` does not write. Then nothing changes.
     pub fn unlock_write_poisoned(&self, holder: Holder) -> Result<(), NotHolder> {
-        if !self.raw_lock.is_owned_by(holder) {
-            return Err(NotHolder);
-        }
-        self.poison_word().set(Cause::panic());
+        self.writer.poison_by_panic(holder)?;
         self.unlock_write(holder)
     }
 
     /// Returns whether `holder` writes. For another holder, the answer may be out of date at once.
     pub fn is_written_by(&self, holder: Holder) -> bool {
-        self.raw_lock.is_owned_by(holder)
+        self.writer.is_locked_by(holder)
     }
 
     /// Returns the cause of the first death or panic of a writer since the last
     /// [`clear_poison`](Self::clear_poison).
     #[inline]
     pub fn poison(&self) -> Option<Cause> {
-        self.poison_word().get()
+        self.writer.poison()
     }
 
     /// Declares that the protected data is in order again. The caller must write.
     pub fn clear_poison(&self) {
-        self.poison_word().clear();
+        self.writer.clear_poison();
     }
 
     /// Must be called after the death of the process `dead`, which had this process slot. It is
@@ -208,9 +205,9 @@ impl<M: Memory> RawRwLock<M> {
     /// three system calls.
     pub fn recover(&self, dead: WorkerId, slot: ProcessSlot, cause: Cause) -> bool {
         self.processes().remove(slot);
-        let owned = self.raw_lock.recover(dead, |word| {
+        let owned = self.raw_lock().recover(dead, |word| {
             if word & DRAINING == 0 {
-                self.poison_word().set(cause);
+                self.writer.poison_word().set(cause);
             }
         });
         self.wake_readers();
@@ -231,27 +228,21 @@ impl<M: Memory> RawRwLock<M> {
 
     pub(super) fn entrance(&self) -> Queue<'_, M> {
         Queue {
-            memory: self.raw_lock.memory(),
+            memory: self.raw_lock().memory(),
             at: self.entrance,
         }
     }
 
     pub(super) fn exit(&self) -> Queue<'_, M> {
         Queue {
-            memory: self.raw_lock.memory(),
+            memory: self.raw_lock().memory(),
             at: self.entrance + 1,
         }
     }
 
     #[inline]
-    fn poison_word(&self) -> Poison<'_, M::Word> {
-        Poison(&self.raw_lock.memory().words()[self.poison])
-    }
-
-    #[inline]
     fn processes(&self) -> Processes<'_, M::Word> {
-        let begin = self.poison + 1;
-        let words = &self.raw_lock.memory().words()[begin..];
+        let words = &self.raw_lock().memory().words()[self.readers..];
         Processes(&words[..Processes::<M::Word>::WORDS])
     }
 }

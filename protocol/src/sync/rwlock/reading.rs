@@ -70,7 +70,7 @@ impl<M: Memory> RawRwLock<M> {
         let mut wait = Wait::until(waiting);
         let mut starving = false;
         let end = loop {
-            spin(|| is_free(self.raw_lock.word().load(Acquire)));
+            spin(|| is_free(self.raw_lock().word().load(Acquire)));
             let seq = self.entrance().futex().load(Acquire);
             let word = match self.enter(holder.slot(), local) {
                 ReadAttempt::In => break Ok(()),
@@ -85,18 +85,13 @@ impl<M: Memory> RawRwLock<M> {
             };
             starving |= wait.is_long();
             let announced = word | READERS | if starving { TURN } else { 0 };
-            if announced == word
-                || self
-                    .raw_lock
-                    .word()
-                    .exchange(word, announced, AcqRel)
-                    .is_ok()
-            {
+            let raw_lock = self.raw_lock().word();
+            if announced == word || raw_lock.exchange(word, announced, AcqRel).is_ok() {
                 // All readers are woken. But no writer may wait for a reader that waits for its
                 // turn.
                 let aside = || {
                     if starving {
-                        self.raw_lock.end_turn();
+                        self.end_turn();
                     }
                 };
                 let slept = wait.sleep(self.entrance(), seq, left, aside);
@@ -107,7 +102,7 @@ impl<M: Memory> RawRwLock<M> {
             }
         };
         if starving {
-            self.raw_lock.end_turn();
+            self.end_turn();
         }
         end
     }
@@ -117,7 +112,7 @@ impl<M: Memory> RawRwLock<M> {
         slot: ProcessSlot,
         local: &LocalReaders<M::Futex>,
     ) -> ReadAttempt {
-        let word = self.raw_lock.word().load(Acquire);
+        let word = self.raw_lock().word().load(Acquire);
         if !is_free(word) {
             return ReadAttempt::Closed(word);
         }
@@ -127,7 +122,7 @@ impl<M: Memory> RawRwLock<M> {
             return ReadAttempt::In;
         };
         self.processes().insert(slot);
-        let word = self.raw_lock.word().load(SeqCst);
+        let word = self.raw_lock().word().load(SeqCst);
         if is_free(word) {
             local.settle(1);
             return ReadAttempt::In;
@@ -168,6 +163,6 @@ impl<M: Memory> RawRwLock<M> {
     #[inline]
     fn withdraw(&self, slot: ProcessSlot) -> bool {
         self.processes().remove(slot);
-        self.raw_lock.word().load(SeqCst) & DRAINING != 0 && self.processes().is_empty()
+        self.raw_lock().word().load(SeqCst) & DRAINING != 0 && self.processes().is_empty()
     }
 }

@@ -103,6 +103,16 @@ impl Life {
     }
 }
 
+/// Returns whether threads that have not waited are barred.
+fn is_promised(mutex: &RawMutex) -> bool {
+    mutex.raw_lock().word().load(Relaxed) & word::STARVING != 0
+}
+
+/// Returns whether a thread waits, or has waited lately.
+fn is_waited_for(mutex: &RawMutex) -> bool {
+    mutex.raw_lock().word().load(Relaxed) & word::WAITERS != 0
+}
+
 /// Adds one to a word that only one thread may change at a time.
 fn add_one(memory: &Region, at: usize) {
     let word = &memory.words()[at];

@@ -57,7 +57,7 @@ fn a_wait_ends_at_the_deadline_and_not_before() {
     assert_eq!(mutex.lock(holder(1), Some(begin)), Err(LockError::TimedOut));
     // A thread that gave up does not bar others.
     mutex.unlock(holder(0)).unwrap();
-    assert!(!mutex.is_promised());
+    assert!(!is_promised(&mutex));
     assert_eq!(mutex.try_lock(holder(2)), Ok(Acquired::Clean));
     mutex.unlock(holder(2)).unwrap();
     // A free mutex can be locked even after the deadline.
@@ -99,7 +99,7 @@ fn who_waits_for_the_dead_goes_on() {
                 mutex.unlock(holder(process)).unwrap();
             });
         }
-        until(|| mutex.is_waited_for());
+        until(|| is_waited_for(&mutex));
         assert!(mutex.recover(WorkerId(1), killed(1)));
     });
 }
@@ -113,7 +113,7 @@ fn what_was_promised_to_the_dead_is_had_by_others() {
     assert_eq!(mutex.try_lock(holder(1)), Err(LockError::Busy));
     thread::scope(|scope| {
         scope.spawn(|| mutex.lock(holder(1), soon()).unwrap());
-        until(|| mutex.is_waited_for());
+        until(|| is_waited_for(&mutex));
         assert!(!mutex.recover(WorkerId(9), killed(9)));
     });
     assert!(mutex.is_locked_by(holder(1)));
@@ -143,7 +143,7 @@ fn who_has_waited_long_is_next() {
             for _ in 0..200 {
                 std::hint::spin_loop();
             }
-            let next = mutex.is_promised();
+            let next = is_promised(&mutex);
             mutex.unlock(greedy).unwrap();
             let _ = mutex.lock(greedy, soon()).unwrap();
             if next {

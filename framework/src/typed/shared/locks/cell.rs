@@ -11,7 +11,7 @@ use std::{
 use mobula_protocol::{
     Engine, Error, Result, SharedKind, WorkerId,
     primitive::Memory,
-    sync::{Ended, Holder, LockError, ProcessSlot, Sleep, Sleeper, Waiting},
+    sync::{Acquired, Cause, Ended, Holder, LockError, ProcessSlot, Sleep, Sleeper, Waiting},
 };
 use mobula_store::{AtomicSlice, Building, Region};
 
@@ -133,6 +133,23 @@ impl Cell {
             deadline: limit.and_then(deadline),
             sleeper: Some(self),
         }
+    }
+
+    /// Acquires the lock for this thread with `take`. Returns the holder, and the cause if the lock
+    /// is poisoned. `what` names the lock.
+    ///
+    /// # Errors
+    /// The lock was not acquired.
+    pub(super) fn acquire(
+        &self,
+        what: &str,
+        limit: Option<Duration>,
+        take: impl FnOnce(Holder, Waiting<'_>) -> Result<Acquired, LockError>,
+    ) -> Result<(Holder, Option<Cause>)> {
+        let holder = self.this_thread();
+        let acquired = take(holder, self.waiting(limit));
+        let acquired = acquired.map_err(|error| self.not_acquired(what, error))?;
+        Ok((holder, acquired.cause()))
     }
 
     /// Prepares the wait of a future. The engine calls `wake_all` at the end of the runtime. It

@@ -166,14 +166,15 @@ impl SharedCondvar {
         limit: Option<Duration>,
     ) -> Result<(SharedMutexGuard<'m, T>, bool)> {
         let waiting = self.cell.waiting(limit);
-        let waited = self.raw.wait(guard.raw(), guard.holder(), waiting);
+        let waited = self.raw.wait(guard.held.raw, guard.held.holder, waiting);
         let waited = waited.map_err(|error| match error {
             WaitError::Ended => self.cell.why_ended(),
             WaitError::NotHolder => Error::internal("the mutex is not locked by this thread"),
         })?;
-        guard.acquired_again(waited.acquired);
-        let guarded = (guard, !waited.timed_out);
-        unless_poisoned("the shared mutex", guarded, waited.acquired.cause())
+        // Others had the mutex meanwhile.
+        let cause = waited.acquired.cause();
+        guard.held.cause = cause;
+        unless_poisoned("the shared mutex", (guard, !waited.timed_out), cause)
     }
 
     /// Wakes one thread that waits.

@@ -9,6 +9,7 @@ mod cell;
 mod condvar;
 mod data;
 mod errors;
+mod exclusive;
 mod mutex;
 mod once;
 mod protected;

@@ -143,13 +143,31 @@ macro_rules! lock_over_data {
 pub(super) use lock_over_data;
 
 /// Implements the common part of all guards: of guards that stay on their thread, and of others.
+/// The former have their data and cause in fields. A guard with `.held` has them in the fields of
+/// its field `held`, and gives mutable access.
 macro_rules! guards {
-    (here: $($here:ident)*; anywhere: $($anywhere:ident)*;) => {
+    (here: $($here:ident $(.$held:ident)?)*; anywhere: $($anywhere:ident)*;) => {
         $(impl<T: SharedData + ?Sized> Caused for $here<'_, T> {
             fn cause(&self) -> Option<Cause> {
-                self.cause
+                self$(.$held)?.cause
             }
         })*
+
+        $(impl<T: SharedData + ?Sized> std::ops::Deref for $here<'_, T> {
+            type Target = T;
+
+            #[inline]
+            fn deref(&self) -> &T {
+                T::of(self$(.$held)?.data.as_deref().unwrap_or(&[]))
+            }
+        })*
+
+        $($(impl<T: SharedData + ?Sized> std::ops::DerefMut for $here<'_, T> {
+            #[inline]
+            fn deref_mut(&mut self) -> &mut T {
+                T::of_mut(self.$held.data.as_deref_mut().unwrap_or(&mut []))
+            }
+        })?)*
 
         $(impl<T: SharedData + std::fmt::Debug + ?Sized> std::fmt::Debug for $here<'_, T> {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

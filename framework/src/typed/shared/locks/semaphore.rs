@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use super::{
     cell::{Cell, CellMemory, Layout},
     errors::not_acquired,
-    waiting::acquired,
+    waiting::acquire,
 };
 use crate::{Runtime, typed::shared::handle::SharedHandle};
 
@@ -160,14 +160,9 @@ impl SharedSemaphore {
     /// The errors of [`acquire`](Self::acquire), and
     /// [`is_resource_limit`](Error::is_resource_limit).
     pub async fn acquire_async(&self) -> Result<SharedPermit> {
-        let holder = self.cell.detached();
-        let permit = match self.raw.try_acquire(holder) {
-            Ok(permit) => permit,
-            Err(_) => {
-                let poll = |wait: &mut _, waker: &_| self.raw.poll_acquire(holder, wait, waker);
-                acquired(WHAT, &self.cell, poll).await?
-            }
-        };
+        let take = |holder| self.raw.try_acquire(holder);
+        let poll = |holder, wait: &mut _, waker: &_| self.raw.poll_acquire(holder, wait, waker);
+        let (holder, permit) = acquire(WHAT, &self.cell, take, poll).await?;
         Ok(self.permit(permit, holder))
     }
 

@@ -10,7 +10,7 @@ use std::{
 
 use mobula_protocol::{
     Error, Result,
-    sync::{PollError, Polled, Waiters},
+    sync::{Holder, LockError, PollError, Polled, Waiters},
 };
 use mobula_store::limits::{self, Wanted};
 
@@ -27,16 +27,32 @@ fn start(body: Box<dyn FnOnce() + Send>) -> io::Result<()> {
         .map(drop)
 }
 
-/// Waits until `poll` has acquired the lock of `cell`, and returns the result of `poll`. `what` is
-/// the lock's name. The future calls `poll` only when it is polled, and acquires nothing at other
-/// times.
+/// Acquires the lock of `cell` for a future: with `take` if that needs no waiting, or else with
+/// `poll`. Returns the holder, and the result of that function. `what` is the lock's name.
 ///
 /// # Errors
 /// * The runtime has ended.
 /// * No thread could be started.
 /// * The lock refuses, for example since the call is recursive.
+pub(super) async fn acquire<R>(
+    what: &str,
+    cell: &Cell,
+    take: impl FnOnce(Holder) -> Result<R, LockError>,
+    mut poll: impl FnMut(Holder, &mut Polled<CellMemory>, &Waker) -> Poll<Result<R, PollError>>,
+) -> Result<(Holder, R)> {
+    let holder = cell.detached();
+    if let Ok(taken) = take(holder) {
+        return Ok((holder, taken));
+    }
+    let poll = |wait: &mut _, waker: &_| poll(holder, wait, waker);
+    Ok((holder, acquired(what, cell, poll).await?))
+}
+
+/// Waits until `poll` has acquired the lock of `cell`, and returns the result of `poll`. `what` is
+/// the lock's name. The future calls `poll` only when it is polled, and acquires nothing at other
+/// times.
 #[cold]
-pub(super) async fn acquired<R>(
+async fn acquired<R>(
     what: &str,
     cell: &Cell,
     mut poll: impl FnMut(&mut Polled<CellMemory>, &Waker) -> Poll<std::result::Result<R, PollError>>,

@@ -1,21 +1,15 @@
 //! A mutex that is locked.
 
-use std::{
-    marker::PhantomData,
-    ops::{Deref, DerefMut},
-    thread,
+use std::marker::PhantomData;
+
+use mobula_protocol::sync::{Cause, RawMutex};
+
+use super::super::{
+    cell::CellMemory, data::SharedData, errors::Caused, exclusive, protected::guards,
 };
 
-use mobula_protocol::sync::{Acquired, Cause, Holder, RawMutex};
-use mobula_store::LentRef;
-
-use super::{
-    super::{cell::CellMemory, data::SharedData, errors::Caused, protected::guards},
-    SharedMutex,
-};
-
-/// A locked [`SharedMutex`], which dereferences to its value. It unlocks when it is dropped, on the
-/// thread that locked.
+/// A locked [`SharedMutex`](crate::SharedMutex), which dereferences to its value. It unlocks when
+/// it is dropped, on the thread that locked.
 ///
 /// # Examples
 /// ```
@@ -34,17 +28,11 @@ use super::{
 /// ```
 #[must_use = "the mutex is unlocked when the guard is dropped"]
 pub struct SharedMutexGuard<'m, T: SharedData + ?Sized> {
-    pub(super) mutex: &'m SharedMutex<T>,
-    /// The data. It is `Some`, since the mutex's memory was checked when the mutex was made.
-    pub(super) data: Option<LentRef<'m, T::Element>>,
-    pub(super) holder: Holder,
-    pub(super) cause: Option<Cause>,
-    /// Whether the thread was panicking when it locked.
-    pub(super) panicking: bool,
+    pub(in super::super) held: exclusive::Held<'m, RawMutex<CellMemory>, T>,
     pub(super) on_its_thread: PhantomData<*const ()>,
 }
 
-impl<'m, T: SharedData + ?Sized> SharedMutexGuard<'m, T> {
+impl<T: SharedData + ?Sized> SharedMutexGuard<'_, T> {
     /// Returns how a process died, or a thread panicked, with the mutex. `None` if it is not
     /// poisoned.
     ///
@@ -69,7 +57,7 @@ impl<'m, T: SharedData + ?Sized> SharedMutexGuard<'m, T> {
     /// # }
     /// ```
     pub fn poison(&self) -> Option<String> {
-        self.cause.map(|cause| cause.to_string())
+        self.held.cause.map(|cause| cause.to_string())
     }
 
     /// Declares that the value is in order again.
@@ -95,53 +83,12 @@ impl<'m, T: SharedData + ?Sized> SharedMutexGuard<'m, T> {
     /// # }
     /// ```
     pub fn clear_poison(&mut self) {
-        self.mutex.raw.clear_poison();
-        self.cause = None;
-    }
-
-    pub(in super::super) fn raw(&self) -> &RawMutex<CellMemory> {
-        &self.mutex.raw
-    }
-
-    pub(in super::super) fn holder(&self) -> Holder {
-        self.holder
-    }
-
-    /// Records the poison after a wait in which others had the mutex.
-    pub(in super::super) fn acquired_again(&mut self, acquired: Acquired) {
-        self.cause = acquired.cause();
+        self.held.clear_poison();
     }
 }
 
-impl<T: SharedData + ?Sized> Deref for SharedMutexGuard<'_, T> {
-    type Target = T;
-
-    #[inline]
-    fn deref(&self) -> &T {
-        T::of(self.data.as_deref().unwrap_or(&[]))
-    }
-}
-
-impl<T: SharedData + ?Sized> DerefMut for SharedMutexGuard<'_, T> {
-    #[inline]
-    fn deref_mut(&mut self) -> &mut T {
-        T::of_mut(self.data.as_deref_mut().unwrap_or(&mut []))
-    }
-}
-
-impl<T: SharedData + ?Sized> Drop for SharedMutexGuard<'_, T> {
-    #[inline]
-    fn drop(&mut self) {
-        let raw = &self.mutex.raw;
-        let _ = match !self.panicking && thread::panicking() {
-            true => raw.unlock_poisoned(self.holder),
-            false => raw.unlock(self.holder),
-        };
-    }
-}
-
-/// A locked [`SharedMutex`] that may be held across `.await` and go to other threads.
-/// [`SharedMutex::lock_async`] returns it.
+/// A locked [`SharedMutex`](crate::SharedMutex) that may be held across `.await` and go to other
+/// threads. [`SharedMutex::lock_async`](crate::SharedMutex::lock_async) returns it.
 ///
 /// # Examples
 /// ```
@@ -160,10 +107,7 @@ impl<T: SharedData + ?Sized> Drop for SharedMutexGuard<'_, T> {
 /// ```
 #[must_use = "the mutex is unlocked when the guard is dropped"]
 pub struct OwnedMutexGuard<T: SharedData + ?Sized> {
-    pub(super) mutex: SharedMutex<T>,
-    pub(super) holder: Holder,
-    /// Whether the thread was panicking when it locked.
-    pub(super) panicking: bool,
+    pub(super) held: exclusive::HeldByFuture<RawMutex<CellMemory>, T>,
 }
 
 impl<T: SharedData + ?Sized> OwnedMutexGuard<T> {
@@ -182,22 +126,11 @@ impl<T: SharedData + ?Sized> OwnedMutexGuard<T> {
     /// # }
     /// ```
     pub fn with<R>(&mut self, f: impl FnOnce(&mut T) -> R) -> R {
-        let mut data = self.mutex.protected.lent();
-        f(T::of_mut(data.as_deref_mut().unwrap_or(&mut [])))
-    }
-}
-
-impl<T: SharedData + ?Sized> Drop for OwnedMutexGuard<T> {
-    fn drop(&mut self) {
-        let raw = &self.mutex.raw;
-        let _ = match !self.panicking && thread::panicking() {
-            true => raw.unlock_poisoned(self.holder),
-            false => raw.unlock(self.holder),
-        };
+        self.held.with(f)
     }
 }
 
 guards! {
-    here: SharedMutexGuard;
+    here: SharedMutexGuard.held;
     anywhere: OwnedMutexGuard;
 }

@@ -2,19 +2,20 @@
 
 mod guards;
 
-use std::{marker::PhantomData, thread, time::Duration};
+use std::{marker::PhantomData, time::Duration};
 
 use mobula_protocol::{
     Result, SharedKind,
-    sync::{Acquired, Cause, Holder, LockError, RawMutex},
+    sync::{Acquired, Cause, Holder, LockError, RawMutex, Waiting},
 };
 
 use super::{
     cell::{CellMemory, Layout},
     data::SharedData,
     errors::{checked, not_acquired, unless_poisoned},
+    exclusive::{Held, HeldByFuture},
     protected::{Protected, lock_over_data},
-    waiting::acquired,
+    waiting::acquire,
 };
 use crate::{Runtime, typed::shared::SharedElement};
 
@@ -239,21 +240,11 @@ impl<T: SharedData + ?Sized> SharedMutex<T> {
     /// * [`is_resource_limit`](crate::Error::is_resource_limit): there is no such thread yet, and
     ///   the system refuses to start one.
     pub async fn lock_async(&self) -> Result<OwnedMutexGuard<T>> {
-        let holder = self.protected.cell.detached();
-        let acquired = match self.raw.try_lock(holder) {
-            Ok(acquired) => acquired,
-            Err(_) => {
-                let poll = |wait: &mut _, waker: &_| self.raw.poll_lock(holder, wait, waker);
-                acquired(WHAT, &self.protected.cell, poll).await?
-            }
-        };
-        let cause = acquired.cause();
-        let guard = OwnedMutexGuard {
-            mutex: self.clone(),
-            holder,
-            panicking: thread::panicking(),
-        };
-        unless_poisoned(WHAT, guard, cause)
+        let take = |holder| self.raw.try_lock(holder);
+        let poll = |holder, wait: &mut _, waker: &_| self.raw.poll_lock(holder, wait, waker);
+        let (holder, acquired) = acquire(WHAT, &self.protected.cell, take, poll).await?;
+        let held = HeldByFuture::new(&self.raw, &self.protected, holder);
+        unless_poisoned(WHAT, OwnedMutexGuard { held }, acquired.cause())
     }
 
     /// Returns how a process died, or a thread panicked, with the mutex since the last
@@ -275,22 +266,15 @@ impl<T: SharedData + ?Sized> SharedMutex<T> {
     }
 
     fn acquire(&self, limit: Option<Duration>) -> Result<SharedMutexGuard<'_, T>> {
-        let holder = self.protected.cell.this_thread();
-        let cell = &self.protected.cell;
-        match self.raw.lock(holder, cell.waiting(limit)) {
-            Ok(acquired) => Ok(self.guard(holder, acquired.cause())),
-            Err(error) => Err(cell.not_acquired(WHAT, error)),
-        }
+        let take = |holder, waiting: Waiting<'_>| self.raw.lock(holder, waiting);
+        let (holder, cause) = self.protected.cell.acquire(WHAT, limit, take)?;
+        Ok(self.guard(holder, cause))
     }
 
     #[inline]
     fn guard(&self, holder: Holder, cause: Option<Cause>) -> SharedMutexGuard<'_, T> {
         SharedMutexGuard {
-            mutex: self,
-            data: self.protected.lent(),
-            holder,
-            cause,
-            panicking: thread::panicking(),
+            held: Held::new(&self.raw, &self.protected, holder, cause),
             on_its_thread: PhantomData,
         }
     }

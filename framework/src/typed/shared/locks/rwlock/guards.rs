@@ -1,16 +1,12 @@
 //! The guards of a lock that is locked for reading or writing.
 
-use std::{
-    marker::PhantomData,
-    ops::{Deref, DerefMut},
-    thread,
-};
+use std::marker::PhantomData;
 
-use mobula_protocol::sync::{Cause, Holder};
-use mobula_store::{LentRef, SharedRef};
+use mobula_protocol::sync::{Cause, Holder, RawRwLock};
+use mobula_store::SharedRef;
 
 use super::{
-    super::{data::SharedData, errors::Caused, protected::guards},
+    super::{cell::CellMemory, data::SharedData, errors::Caused, exclusive, protected::guards},
     SharedRwLock,
     reads_here::ReadsHere,
 };
@@ -59,14 +55,6 @@ impl<T: SharedData + ?Sized> SharedReadGuard<'_, T> {
     }
 }
 
-impl<T: SharedData + ?Sized> Deref for SharedReadGuard<'_, T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        T::of(self.data.as_deref().unwrap_or(&[]))
-    }
-}
-
 impl<T: SharedData + ?Sized> Drop for SharedReadGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
@@ -92,12 +80,7 @@ impl<T: SharedData + ?Sized> Drop for SharedReadGuard<'_, T> {
 /// ```
 #[must_use = "the lock is unlocked when the guard is dropped"]
 pub struct SharedWriteGuard<'l, T: SharedData + ?Sized> {
-    pub(super) lock: &'l SharedRwLock<T>,
-    /// The data. It is `Some`, since the lock's memory was checked when the lock was made.
-    pub(super) data: Option<LentRef<'l, T::Element>>,
-    pub(super) holder: Holder,
-    pub(super) cause: Option<Cause>,
-    pub(super) panicking: bool,
+    pub(super) held: exclusive::Held<'l, RawRwLock<CellMemory>, T>,
     pub(super) on_its_thread: PhantomData<*const ()>,
 }
 
@@ -115,7 +98,7 @@ impl<T: SharedData + ?Sized> SharedWriteGuard<'_, T> {
     /// # }
     /// ```
     pub fn poison(&self) -> Option<String> {
-        self.cause.map(|cause| cause.to_string())
+        self.held.cause.map(|cause| cause.to_string())
     }
 
     /// Declares that the value is in order again.
@@ -141,32 +124,7 @@ impl<T: SharedData + ?Sized> SharedWriteGuard<'_, T> {
     /// # }
     /// ```
     pub fn clear_poison(&mut self) {
-        self.lock.raw.clear_poison();
-        self.cause = None;
-    }
-}
-
-impl<T: SharedData + ?Sized> Deref for SharedWriteGuard<'_, T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        T::of(self.data.as_deref().unwrap_or(&[]))
-    }
-}
-
-impl<T: SharedData + ?Sized> DerefMut for SharedWriteGuard<'_, T> {
-    fn deref_mut(&mut self) -> &mut T {
-        T::of_mut(self.data.as_deref_mut().unwrap_or(&mut []))
-    }
-}
-
-impl<T: SharedData + ?Sized> Drop for SharedWriteGuard<'_, T> {
-    fn drop(&mut self) {
-        let raw = &self.lock.raw;
-        let _ = match !self.panicking && thread::panicking() {
-            true => raw.unlock_write_poisoned(self.holder),
-            false => raw.unlock_write(self.holder),
-        };
+        self.held.clear_poison();
     }
 }
 
@@ -241,10 +199,7 @@ impl<T: SharedData + ?Sized> Drop for OwnedReadGuard<T> {
 /// ```
 #[must_use = "the lock is unlocked when the guard is dropped"]
 pub struct OwnedWriteGuard<T: SharedData + ?Sized> {
-    pub(super) lock: SharedRwLock<T>,
-    pub(super) holder: Holder,
-    /// Whether the thread was panicking when it locked.
-    pub(super) panicking: bool,
+    pub(super) held: exclusive::HeldByFuture<RawRwLock<CellMemory>, T>,
 }
 
 impl<T: SharedData + ?Sized> OwnedWriteGuard<T> {
@@ -263,22 +218,11 @@ impl<T: SharedData + ?Sized> OwnedWriteGuard<T> {
     /// # }
     /// ```
     pub fn with<R>(&mut self, f: impl FnOnce(&mut T) -> R) -> R {
-        let mut data = self.lock.protected.lent();
-        f(T::of_mut(data.as_deref_mut().unwrap_or(&mut [])))
-    }
-}
-
-impl<T: SharedData + ?Sized> Drop for OwnedWriteGuard<T> {
-    fn drop(&mut self) {
-        let raw = &self.lock.raw;
-        let _ = match !self.panicking && thread::panicking() {
-            true => raw.unlock_write_poisoned(self.holder),
-            false => raw.unlock_write(self.holder),
-        };
+        self.held.with(f)
     }
 }
 
 guards! {
-    here: SharedReadGuard SharedWriteGuard;
+    here: SharedReadGuard SharedWriteGuard.held;
     anywhere: OwnedReadGuard OwnedWriteGuard;
 }

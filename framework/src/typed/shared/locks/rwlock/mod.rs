@@ -4,19 +4,20 @@ mod guards;
 mod readers;
 mod reads_here;
 
-use std::{marker::PhantomData, sync::Arc, thread, time::Duration};
+use std::{marker::PhantomData, sync::Arc, time::Duration};
 
 use mobula_protocol::{
     Result, SharedKind,
-    sync::{Acquired, Cause, Holder, LocalReaders, LockError, RawRwLock},
+    sync::{Acquired, Cause, Holder, LocalReaders, LockError, RawRwLock, Waiting},
 };
 
 use super::{
     cell::{CellMemory, Layout},
     data::SharedData,
     errors::{checked, not_acquired, unless_poisoned},
+    exclusive::{Held, HeldByFuture},
     protected::{Protected, lock_over_data},
-    waiting::acquired,
+    waiting::acquire,
 };
 use crate::{Runtime, typed::shared::SharedElement};
 use readers::{LockNumber, readers_of};
@@ -301,21 +302,12 @@ impl<T: SharedData + ?Sized> SharedRwLock<T> {
     /// # Errors
     /// `is_poisoned()`, `is_shutdown()`, `is_resource_limit()`.
     pub async fn read_async(&self) -> Result<OwnedReadGuard<T>> {
-        let holder = self.protected.cell.detached();
-        let acquired = match self.raw.try_read(holder, &self.readers) {
-            Ok(acquired) => acquired,
-            Err(_) => {
-                let (raw, readers) = (&self.raw, &self.readers);
-                let poll = |wait: &mut _, waker: &_| raw.poll_read(holder, readers, wait, waker);
-                acquired(WHAT, &self.protected.cell, poll).await?
-            }
-        };
-        let cause = acquired.cause();
-        let guard = OwnedReadGuard {
-            lock: self.clone(),
-            holder,
-        };
-        unless_poisoned(WHAT, guard, cause)
+        let (raw, readers) = (&self.raw, &self.readers);
+        let take = |holder| raw.try_read(holder, readers);
+        let poll = |holder, wait: &mut _, waker: &_| raw.poll_read(holder, readers, wait, waker);
+        let (holder, acquired) = acquire(WHAT, &self.protected.cell, take, poll).await?;
+        let lock = self.clone();
+        unless_poisoned(WHAT, OwnedReadGuard { lock, holder }, acquired.cause())
     }
 
     /// Locks it for writing, for asynchronous code; see
@@ -337,21 +329,11 @@ impl<T: SharedData + ?Sized> SharedRwLock<T> {
     /// # Errors
     /// `is_poisoned()`, `is_shutdown()`, `is_resource_limit()`.
     pub async fn write_async(&self) -> Result<OwnedWriteGuard<T>> {
-        let holder = self.protected.cell.detached();
-        let acquired = match self.raw.try_write(holder) {
-            Ok(acquired) => acquired,
-            Err(_) => {
-                let poll = |wait: &mut _, waker: &_| self.raw.poll_write(holder, wait, waker);
-                acquired(WHAT, &self.protected.cell, poll).await?
-            }
-        };
-        let cause = acquired.cause();
-        let guard = OwnedWriteGuard {
-            lock: self.clone(),
-            holder,
-            panicking: thread::panicking(),
-        };
-        unless_poisoned(WHAT, guard, cause)
+        let take = |holder| self.raw.try_write(holder);
+        let poll = |holder, wait: &mut _, waker: &_| self.raw.poll_write(holder, wait, waker);
+        let (holder, acquired) = acquire(WHAT, &self.protected.cell, take, poll).await?;
+        let held = HeldByFuture::new(&self.raw, &self.protected, holder);
+        unless_poisoned(WHAT, OwnedWriteGuard { held }, acquired.cause())
     }
 
     /// Returns how a writer died or panicked since the last `clear_poison`. `None` if none has.
@@ -375,29 +357,19 @@ impl<T: SharedData + ?Sized> SharedRwLock<T> {
         here: ReadsHere,
         limit: Option<Duration>,
     ) -> Result<SharedReadGuard<'_, T>> {
-        let holder = self.protected.cell.this_thread();
-        let cell = &self.protected.cell;
-        match self.raw.read(holder, &self.readers, cell.waiting(limit)) {
-            Ok(acquired) => Ok(self.reading(here, holder, acquired.cause())),
-            Err(error) => Err(cell.not_acquired(WHAT, error)),
-        }
+        let take = |holder, waiting: Waiting<'_>| self.raw.read(holder, &self.readers, waiting);
+        let (holder, cause) = self.protected.cell.acquire(WHAT, limit, take)?;
+        Ok(self.reading(here, holder, cause))
     }
 
     fn acquire_write(&self, limit: Option<Duration>) -> Result<SharedWriteGuard<'_, T>> {
         ReadsHere::none(self.number).map_err(|error| not_acquired(WHAT, error))?;
-        let holder = self.protected.cell.this_thread();
-        let cell = &self.protected.cell;
-        match self.raw.write(holder, cell.waiting(limit)) {
-            Ok(acquired) => Ok(SharedWriteGuard {
-                lock: self,
-                data: self.protected.lent(),
-                holder,
-                cause: acquired.cause(),
-                panicking: thread::panicking(),
-                on_its_thread: PhantomData,
-            }),
-            Err(error) => Err(cell.not_acquired(WHAT, error)),
-        }
+        let take = |holder, waiting: Waiting<'_>| self.raw.write(holder, waiting);
+        let (holder, cause) = self.protected.cell.acquire(WHAT, limit, take)?;
+        Ok(SharedWriteGuard {
+            held: Held::new(&self.raw, &self.protected, holder, cause),
+            on_its_thread: PhantomData,
+        })
     }
 }
 
