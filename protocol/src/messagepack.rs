@@ -1,12 +1,14 @@
-//! Values of ours as MessagePack.
+//! Errors, options and frames as MessagePack.
 //!
-//! The compiler makes the code that reads or writes a type anew for each kind of reader and writer,
-//! and in each crate that asks for it. So the whole crate uses one writer of `rmp-serde` and the
-//! reader of `mobula-store`, which is a tenth of the code of that of `rmp-serde`. Other crates call
-//! functions without type parameters.
+//! The compiler makes the code that reads or writes a type anew for each kind of reader and writer.
+//! It also does so in each crate that asks. So this module has one writer of `rmp-serde`, and the
+//! reader of `mobula-store`, which takes a tenth of the code of that of `rmp-serde`. Other crates
+//! get functions for single types.
+//!
+//! Two forms do not come back: 128-bit integers, and unit structs. The types here have none.
 
 use mobula_store::codec::{self, CodecError, MAX_DEPTH};
-use rmp_serde::encode;
+use rmp_serde::{Serializer, encode};
 use serde::{Serialize, de::DeserializeOwned};
 
 /// Returns the encoded value.
@@ -16,9 +18,9 @@ pub(crate) fn to_vec(value: &impl Serialize) -> Result<Vec<u8>, encode::Error> {
     Ok(bytes)
 }
 
-/// Appends the encoded value.
-pub(crate) fn write(mut bytes: &mut Vec<u8>, value: &impl Serialize) -> Result<(), encode::Error> {
-    encode::write(&mut bytes, value)
+/// Appends the encoded value. Types are asked for the form that the reader asks for.
+pub(crate) fn write(bytes: &mut Vec<u8>, value: &impl Serialize) -> Result<(), encode::Error> {
+    value.serialize(&mut Serializer::new(bytes).with_human_readable())
 }
 
 /// Returns the value that takes up all of `bytes`.

@@ -2,7 +2,7 @@
 
 use mobula_protocol::WorkerId;
 
-/// The number of a worker among those that live. Another worker gets it when this one is gone.
+/// The number of a worker among the live workers. When the worker is gone, another one gets it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct WorkerIndex(pub(super) usize);
 

@@ -1,4 +1,5 @@
 use super::{text::MAX_TEXT, *};
+use crate::messagepack;
 use std::error::Error as _;
 
 #[test]
@@ -56,8 +57,8 @@ fn a_panic_is_one_line_and_the_rest_is_kept() {
         all.contains(message) && all.ends_with("Stack backtrace:\n   0: f"),
         "{all}"
     );
-    let bytes = rmp_serde::to_vec(&error).unwrap();
-    let back: Error = rmp_serde::from_slice(&bytes).unwrap();
+    let bytes = messagepack::to_vec(&error).unwrap();
+    let back: Error = messagepack::from_slice(&bytes).unwrap();
     assert_eq!(format!("{back:?}"), all);
 }
 
@@ -92,7 +93,7 @@ fn a_long_chain_keeps_its_ends() {
     let text = error.to_string();
     assert!(text.len() < 300 && text.contains("boom"), "{text}");
     assert!(!text.contains("`f998`"), "{text}");
-    let bytes = rmp_serde::to_vec(&error).unwrap();
+    let bytes = messagepack::to_vec(&error).unwrap();
     assert!(bytes.len() < 300 * (MAX_STEPS + 1), "{}", bytes.len());
     assert!(std::iter::successors(error.source(), |&cause| cause.source()).count() <= MAX_STEPS);
 }
@@ -117,8 +118,8 @@ fn errors_travel() {
         "b",
         &Error::crash("a", 3, "signal 9 (SIGKILL)", "last words"),
     );
-    let bytes = rmp_serde::to_vec(&error).unwrap();
-    let back: Error = rmp_serde::from_slice(&bytes).unwrap();
+    let bytes = messagepack::to_vec(&error).unwrap();
+    let back: Error = messagepack::from_slice(&bytes).unwrap();
     assert_eq!(format!("{back:?}"), format!("{error:?}"));
     assert!(back.root().is_crash());
 }

@@ -157,11 +157,12 @@ pub fn decode_with<T: DeserializeOwned>(
         .map_err(|error| CodecError::decode::<T>(bytes.len(), &error).of_origin(origin))
 }
 
-/// Reads a value at the beginning of MessagePack that any program wrote, without items. Returns it
-/// with the bytes that follow.
+/// Reads a value at the beginning of plain MessagePack, without items. Returns it with the bytes
+/// that follow.
 ///
-/// The bytes need not be trusted, as with [`decode`]. Structs may be maps or sequences. The code
-/// that the compiler makes for each type is a small part of what `rmp-serde` needs.
+/// The bytes need not be trusted, as with [`decode`]. Structs may be maps or sequences. 128-bit
+/// integers and unit structs are read in the form of [`encode`] only. The compiler makes less code
+/// for each type than for `rmp-serde`.
 ///
 /// # Errors
 /// Fails if the bytes do not begin with a `T`, or nest deeper than `levels` or [`MAX_DEPTH`].

@@ -94,8 +94,8 @@ impl<F: Future> Future for Stored<'_, F> {
     }
 }
 
-/// Runs a future to its end: see [`block_on`]. Not generic, so that the compiler makes this code,
-/// and that of tokio, once and not for each function of a program.
+/// Runs a future to its end: see [`block_on`]. The function is not generic. So the compiler makes
+/// its code, and that of tokio, once and not for each function of a program.
 fn drive(mut future: Pin<&mut dyn Future<Output = ()>>) {
     let runtime = runtime().unwrap_or_else(|error| panics::end_task(error));
     let worker = here::current().filter(|_| tasks::runs_here());

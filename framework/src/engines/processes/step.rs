@@ -8,7 +8,7 @@ use parking_lot::MutexGuard;
 use super::{
     Driver, State,
     peers::{
-        Peers,
+        Completions, Peers,
         deferred::{Deferred, Seldom},
     },
 };
@@ -65,7 +65,7 @@ impl Driver {
     ) -> R {
         let (result, deferred) = self.step_in(self.state.lock(), latency_critical, f, after);
         if let Some(deferred) = deferred {
-            self.finish_step(deferred);
+            self.follow_up(deferred);
         }
         result
     }
@@ -126,41 +126,35 @@ impl Driver {
         peers.keep_scratch(released);
     }
 
-    /// Follows up, for a thread that may not be the leader.
+    /// Does the work for which no lock may be held: wakers, messages to the user, and changes of
+    /// workers. For a thread that may not be the leader.
     #[inline]
-    fn finish_step(&self, deferred: Deferred) {
-        let completed = self.follow_up(deferred);
-        if completed {
+    fn follow_up(&self, mut deferred: Deferred) {
+        if self.complete(&mut deferred.completions) {
             // A leader that sleeps may wait for one of the objects.
             self.doorbell.notify();
         }
-    }
-
-    /// Does the work for which no lock may be held: wakers, messages to the user, and changes of
-    /// workers. Returns whether objects were completed.
-    fn follow_up(&self, deferred: Deferred) -> bool {
-        let Deferred {
-            completions,
-            seldom,
-        } = deferred;
-        let completed = !completions.is_empty();
-        if completed {
-            let mut completions = completions;
-            for (handle, outcome) in completions.drain(..) {
-                if let Some(handle) = handle.upgrade() {
-                    handle.complete(outcome, ENGINE);
-                }
-            }
-            if completions.spilled()
-                && let Some(mut state) = self.state.try_lock()
-            {
-                state.peers.keep_completions(completions);
-            }
-        }
-        if let Some(seldom) = seldom {
+        if let Some(seldom) = deferred.seldom {
             self.follow_up_seldom(*seldom);
         }
-        completed
+    }
+
+    /// Completes handles, and wakes those who wait for them. Returns whether there were any.
+    fn complete(&self, completions: &mut Completions) -> bool {
+        if completions.is_empty() {
+            return false;
+        }
+        for (handle, outcome) in completions.drain(..) {
+            if let Some(handle) = handle.upgrade() {
+                handle.complete(outcome, ENGINE);
+            }
+        }
+        if completions.spilled()
+            && let Some(mut state) = self.state.try_lock()
+        {
+            state.peers.keep_completions(std::mem::take(completions));
+        }
+        true
     }
 
     #[cold]
@@ -222,9 +216,12 @@ impl Driver {
             return false;
         };
         let (any, deferred) = self.step_in(state, false, read, |_, any| any);
-        if let Some(deferred) = deferred {
+        if let Some(mut deferred) = deferred {
             // No notification: the caller is the leader, and awake.
-            self.follow_up(deferred);
+            self.complete(&mut deferred.completions);
+            if let Some(seldom) = deferred.seldom {
+                self.follow_up_seldom(*seldom);
+            }
         }
         any
     }
@@ -258,7 +255,7 @@ impl Driver {
             (left, state.peers.take_deferred())
         };
         if let Some(deferred) = deferred {
-            self.finish_step(deferred);
+            self.follow_up(deferred);
         }
         left
     }

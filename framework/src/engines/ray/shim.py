@@ -554,11 +554,24 @@ class Object:
         return (meta, self.payload, is_array, self.actor, self.queue, name)
 
 
+# The most causes of a failure.
+CAUSES = 16
+
+
 def failure(
     kind: str, message: str, function: Function | None = None, cause: Meta | None = None
 ) -> FailureMeta:
-    """Returns the `meta` of a failure. `protocol/src/frames/outcome.rs` has the kinds."""
-    return ("f", kind, function, message, cause)
+    """Returns the `meta` of a failure. `protocol/src/frames/outcome.rs` has the kinds.
+
+    A dependency of a dependency has the first cause. A chain of more than `CAUSES` causes loses
+    those before the last, since readers of frames bound how deep values nest.
+    """
+    if kind == "dependency" and cause is not None and cause[0] == "f" and cause[1] == kind:
+        cause = cause[4] or cause
+    causes, last = 0, cause
+    while last is not None and last[0] == "f" and last[4] is not None:
+        causes, last = causes + 1, last[4]
+    return ("f", kind, function, message, last if causes >= CAUSES else cause)
 
 
 def failure_of(error: BaseException, function: Function | None = None) -> FailureMeta:
@@ -881,6 +894,7 @@ class Peer:
         # Actors that end, and whether this process has killed them. The constructors of the others
         # have failed. Ray ends them with their last handle.
         self.ending: dict[Any, bool] = {}
+        self.ends = threading.Lock()
         # When the last handle of an actor has gone, by the actor's name.
         self.left: dict[str, float] = {}
         # Remote functions with the options of calls, and when they were made.
@@ -1119,7 +1133,7 @@ class Peer:
         if thing.told or self.objects.get(number) is not thing:
             return
         thing.told = True
-        if "Value" not in outcome and thing.actor is not None:
+        if "Value" not in outcome and thing.actor is not None and thing.label is not None:
             self.note_end(thing.actor, killed=False)
         try:
             self.stream.send("Ready", number, outcome)
@@ -1614,10 +1628,12 @@ class Peer:
                 ray.kill(thing.actor, no_restart=True)
 
     def note_end(self, actor: RayActor, *, killed: bool) -> None:
-        """Has the name of an actor find nothing from now on."""
-        while len(self.ending) >= 1000:
-            del self.ending[next(iter(self.ending))]
-        self.ending[actor._actor_id] = killed or self.ending.get(actor._actor_id, False)
+        """Has the name of an actor find nothing from now on, and calls of a killed one fail."""
+        with self.ends:
+            killed |= self.ending.pop(actor._actor_id, False)
+            if len(self.ending) >= 1000:
+                del self.ending[next(iter(self.ending))]
+            self.ending[actor._actor_id] = killed
 
     # -- queues -----------------------------------------------------------------------------------
 

@@ -79,7 +79,8 @@ pub(crate) fn encode<T: Any>(value: &T) -> Option<Payload> {
     })
 }
 
-/// Returns the bytes of a scalar. Generic, so that the compiler knows the type and drops the tests.
+/// Returns the bytes of a scalar. The function is generic, since the compiler drops the tests of a
+/// type that it knows.
 #[inline]
 fn bytes<T: Any>(value: &T) -> Option<Bytes> {
     let value: &dyn Any = value;
@@ -113,8 +114,8 @@ fn bytes<T: Any>(value: &T) -> Option<Bytes> {
     }
 }
 
-/// Returns the integer in the bytes, in two's complement, if it is in this range. Not generic, since
-/// a program has this code for each of its types otherwise.
+/// Returns the integer in the bytes, in two's complement, if it is in this range. The function is
+/// not generic. Otherwise a program would have its code for each of its types.
 fn integer(bytes: &[u8], least: i64, most: u64) -> Option<u64> {
     let (&marker, rest) = bytes.split_first()?;
     macro_rules! read {

@@ -41,8 +41,8 @@ impl<T> Early<T> {
     }
 }
 
-/// The index of each part. Without a type parameter, so that the code of the table is not compiled
-/// for each type of results of a program.
+/// The index of each part. The type has no parameter. So the compiler makes the table's code once,
+/// and not for each type of results of a program.
 #[derive(Default)]
 struct Places(NumberMap<u64, usize>);
 

@@ -186,6 +186,15 @@ fn dependents_are_not_run(rt: &Rt) {
             .unwrap_err()
             .is_dependency()
     );
+    // The chain of causes does not grow with the chain of calls.
+    let mut last = bad;
+    for _ in 0..200 {
+        last = rt.spawn(add::remote(&last, 1.0));
+    }
+    let error = last.get().unwrap_err();
+    assert!(error.is_dependency(), "{error:?}");
+    assert!(error.root().to_string().ends_with("the first"), "{error:?}");
+    assert!(error.to_string().len() < 1000, "{error}");
 }
 
 fn panics_are_told() {

@@ -260,8 +260,9 @@ impl<M: Memory> Leader<'_, M> {
                 return false;
             }
         }
-        // No fence is needed beside a write to the state. A timed park that ends before this write
-        // leaves the state to it. One that ends after it finds the state that it wrote.
+        // The write to the state needs no fence before it. A timed park that ends before the write
+        // leaves the state to it, or sees that nobody leads, takes the state over and looks. One
+        // that ends after the write finds what it wrote.
         doorbell.hand_back();
         M::fence();
         if has_work() {

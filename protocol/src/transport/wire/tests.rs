@@ -10,6 +10,7 @@ use crate::{
     ActorOptions, Error,
     ids::{Attempt, FunctionIndex, ObjectId, TaskSlot, WorkerId},
     message::{Arg, ArgSpec, FromWorker, TaskMessage, TaskSpec, ToWorker},
+    messagepack,
     options::{CallOptions, CancelOptions, TaskOptions},
     progress::TaskProgress,
     resources::{Amount, Demand, Resources},
@@ -440,7 +441,7 @@ impl Hidden {
     }
 
     fn error(&mut self, error: &Error) {
-        self.0.push(rmp_serde::to_vec(error).unwrap());
+        self.0.push(messagepack::to_vec(error).unwrap());
     }
 
     fn outcome(&mut self, outcome: &Outcome) {
@@ -727,15 +728,19 @@ fn long_chains_of_causes_do_not_exhaust_small_stacks() {
             .unwrap()
     };
     let inner = Error::internal("inner");
-    let longest = (0..1000).fold(inner.clone(), |error, _| error.context("outer"));
-    let longest = ToWorker::Grant(Err(longest));
-    let mut bytes = Vec::new();
-    encode_to_worker(&longest, &mut bytes).unwrap();
-    assert_eq!(on_a_small_stack(bytes), Ok(format!("{longest:?}")));
+    let typed = Some((7_u64, vec![1; 40]));
+    let application = Error::from_application("own".into(), vec!["cause".into()], typed);
+    for inner in [inner.clone(), application] {
+        let longest = (0..1000).fold(inner, |error, _| error.context("outer"));
+        let longest = ToWorker::Grant(Err(longest));
+        let mut bytes = Vec::new();
+        encode_to_worker(&longest, &mut bytes).unwrap();
+        assert_eq!(on_a_small_stack(bytes), Ok(format!("{longest:?}")));
+    }
 
     // This cannot be an `Error`. An error without a cause ends with "nil", and another error may
     // stand there.
-    let encoded = rmp_serde::to_vec(&inner).unwrap();
+    let encoded = messagepack::to_vec(&inner).unwrap();
     let (nil, start) = encoded.split_last().unwrap();
     assert_eq!(*nil, 0xc0);
     let deep = [&start.repeat(5000)[..], &encoded].concat();

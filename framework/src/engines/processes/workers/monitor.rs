@@ -261,16 +261,14 @@ impl Driver {
             .into_iter()
             .flatten()
             .min();
-            for mut dead in self.wait_for_deaths(&mut workers, next) {
-                // It may have registered since the last look.
-                self.note_ready(&mut dead, &mut backoff, &mut reserve);
+            for dead in self.wait_for_deaths(&mut workers, next) {
                 let why = reasons
                     .iter()
                     .position(|(id, _)| *id == dead.id)
                     .map(|at| reasons.swap_remove(at).1);
                 ends.retain(|(id, _)| *id != dead.id);
                 orphaned.add(dead.pid);
-                self.reap(dead, why, end.is_some(), &mut backoff);
+                self.reap(dead, why, end.is_some(), (&mut backoff, &mut reserve));
             }
             orphaned.collect();
         }
@@ -451,8 +449,11 @@ impl Driver {
         mut worker: Watched,
         why: Option<String>,
         closing: bool,
-        backoff: &mut RestartBackoff,
+        (backoff, reserve): (&mut RestartBackoff, &mut Reserve),
     ) {
+        // It may have registered since the last look.
+        self.with(|scheduler, peers| peers.drain(worker.id, scheduler, usize::MAX));
+        self.note_ready(&mut worker, backoff, reserve);
         // The worker's children come first. No other group gets this number before the exit is
         // collected.
         worker.kill();

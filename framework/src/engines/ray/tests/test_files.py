@@ -78,6 +78,25 @@ class Failures(unittest.TestCase):
         self.assertEqual(cause, ("f", "crash", 2, "gone", None))
         self.assertEqual(shim.failure("dependency", "", 1, cause)[4], cause)
 
+    def test_a_dependency_of_a_dependency_has_the_first_cause(self) -> None:
+        first = shim.failure("crash", "gone", 2)
+        chain = first
+        for function in range(200):
+            chain = shim.failure("dependency", "", function, chain)
+        self.assertEqual(chain, ("f", "dependency", 199, "", first))
+
+    def test_a_chain_of_causes_is_bounded_and_keeps_the_last(self) -> None:
+        first: shim.Meta = shim.failure("crash", "gone", 2)
+        chain = first
+        for _ in range(100):
+            chain = shim.failure("actor_dead", "", 1, chain)
+            chain = shim.failure("dependency", "", 1, chain)
+        count = 0
+        while chain[0] == "f" and chain[4] is not None:
+            count, chain = count + 1, chain[4]
+        self.assertLessEqual(count, shim.CAUSES + 1)
+        self.assertEqual(chain, first)
+
 
 class Ends(unittest.TestCase):
     def test_a_signal_has_its_name(self) -> None:
