@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use mobula_store::{Loc, SegmentFile, SegmentId};
+use mobula_store::{Loc, NumberMap, SegmentFile, SegmentId};
 
 use crate::promise::ENGINE;
 
 /// Orphaned segments.
 #[derive(Debug, Default)]
 pub(in crate::engines::processes) struct Orphans {
-    segments: BTreeMap<SegmentId, Orphan>,
+    segments: NumberMap<SegmentId, Orphan>,
 }
 
 #[derive(Debug)]

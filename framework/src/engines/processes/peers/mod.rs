@@ -9,12 +9,9 @@ pub(super) mod peer;
 pub(super) mod peer_table;
 pub(super) mod recovery;
 
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc, Weak,
-        atomic::{AtomicBool, Ordering},
-    },
+use std::sync::{
+    Arc, Weak,
+    atomic::{AtomicBool, Ordering},
 };
 
 use mobula_protocol::{
@@ -22,7 +19,7 @@ use mobula_protocol::{
     message::{FromWorker, ToWorker},
     waiting::{ALL_EVERY, BATCH, FEW_WORKERS, Mechanism},
 };
-use mobula_store::{Capacity, Heap, Loc, SegmentFile, SegmentId, Segments, Writables};
+use mobula_store::{Capacity, Heap, Loc, NumberMap, SegmentFile, SegmentId, Segments, Writables};
 
 use smallvec::SmallVec;
 
@@ -56,7 +53,7 @@ pub(in crate::engines::processes) struct Peers {
     /// Number of calls of `drain_likely`.
     looks: u32,
     /// The files of the segments, whose descriptors the driver sends to workers.
-    pub(in crate::engines::processes) files: BTreeMap<SegmentId, SegmentFile>,
+    pub(in crate::engines::processes) files: NumberMap<SegmentId, SegmentFile>,
     pub(in crate::engines::processes) heap: Arc<Heap>,
     pub(in crate::engines::processes) segments: Arc<Segments>,
     pub(in crate::engines::processes) capacity: Arc<Capacity>,
@@ -97,7 +94,7 @@ impl Peers {
     ) -> Peers {
         Peers {
             peers: PeerTable::default(),
-            files: BTreeMap::new(),
+            files: NumberMap::default(),
             heap,
             segments,
             capacity,

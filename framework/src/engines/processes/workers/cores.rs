@@ -1,6 +1,6 @@
 //! The cores that workers have, and the number of threads that their libraries start.
 
-use std::{collections::BTreeSet, ffi::OsString, fs, path::Path, sync::Arc};
+use std::{ffi::OsString, fs, path::Path, sync::Arc};
 
 use mobula_protocol::{Error, Result};
 use parking_lot::Mutex;
@@ -151,7 +151,8 @@ fn nodes(place: &Path, all: &[usize]) -> Result<Vec<Vec<usize>>> {
     let entries = fs::read_dir(place).map_err(|error| unknown(&error))?;
     let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     let numbers = names.filter_map(|name| name.strip_prefix("node")?.parse::<usize>().ok());
-    let numbers: BTreeSet<usize> = numbers.collect();
+    let mut numbers: Vec<usize> = numbers.collect();
+    numbers.sort_unstable();
     let mut nodes = Vec::new();
     for number in numbers {
         let list = place.join(format!("node{number}/cpulist"));

@@ -14,7 +14,6 @@
 //!   them any more.
 
 use std::{
-    collections::BTreeMap,
     sync::{Arc, Weak},
     time::{Duration, Instant},
 };
@@ -23,7 +22,7 @@ use mobula_protocol::{
     Attempt, Error, Result, WorkerId,
     sync::{Cause, How},
 };
-use mobula_store::{SegmentFile, SegmentId, descriptors};
+use mobula_store::{NumberMap, SegmentFile, SegmentId, descriptors};
 use mobula_worker::in_threads::{InThreads, Parts};
 use parking_lot::{Condvar, Mutex};
 
@@ -56,9 +55,9 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     /// Workers that have not ended.
-    workers: BTreeMap<WorkerId, InThreads>,
+    workers: NumberMap<WorkerId, InThreads>,
     /// Until when the runtime's end may wait for the end of each worker.
-    ends: BTreeMap<WorkerId, Instant>,
+    ends: NumberMap<WorkerId, Instant>,
     /// Whether the set-up functions were called, and the tear-down functions were not.
     is_set_up: bool,
 }
