@@ -59,8 +59,16 @@ impl<M: Memory> OverflowProducer<M> {
     ///
     /// # Errors
     /// Fails with [`RingError::Corrupt`].
+    #[inline]
     pub fn flush(&mut self) -> Result<Flushed, RingError> {
-        let mut news = self.producer.publish();
+        let news = self.producer.publish();
+        match self.pending.is_empty() {
+            true => Ok(Flushed { news, all: true }),
+            false => self.flush_pending(news),
+        }
+    }
+
+    fn flush_pending(&mut self, mut news: bool) -> Result<Flushed, RingError> {
         let mut asked = false;
         loop {
             let progress = self.stage_pending()?;

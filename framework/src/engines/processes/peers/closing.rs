@@ -178,7 +178,14 @@ impl Peers {
     }
 
     /// Passes the closed arrays on to the scheduler. Returns whether there were any.
+    #[inline]
     pub(in crate::engines::processes) fn tell_sealed(&mut self, scheduler: &mut Scheduler) -> bool {
+        let nothing = self.closings.here.is_empty() && self.closings.sealed.is_empty();
+        !nothing && self.close_and_tell(scheduler)
+    }
+
+    #[cold]
+    fn close_and_tell(&mut self, scheduler: &mut Scheduler) -> bool {
         if !self.closings.here.is_empty() {
             self.close_here();
         }

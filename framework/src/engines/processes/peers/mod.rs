@@ -398,6 +398,7 @@ impl Peers {
     }
 
     /// Returns the effects that follow after the lock is released, if there are any.
+    #[inline]
     pub(in crate::engines::processes) fn take_deferred(&mut self) -> Option<Deferred> {
         let nothing = self.completions.is_empty() && self.seldom.is_none();
         (!nothing).then(|| self.deferred())
