@@ -65,7 +65,13 @@ impl Scheduler {
     /// left. The first ready task goes to a worker without a thread, which then ends a wait.
     /// Without such a worker, the task fails, so that its waiters continue. Returns whether a task
     /// was assigned or failed.
+    #[inline]
     fn relieve_one(&mut self, host: &mut impl Host) -> bool {
+        // A worker with more than one task to run will go on.
+        self.stealable == 0 && self.relieve_stuck_pool(host)
+    }
+
+    fn relieve_stuck_pool(&mut self, host: &mut impl Host) -> bool {
         let stuck = |worker: &&Worker| {
             worker.state == WorkerState::Up
                 && worker.load() == 0

@@ -28,10 +28,11 @@ const GRACE: Duration = Duration::from_secs(5);
 const MOST_WAITING: usize = 64;
 
 impl Scheduler {
-    /// Returns whether calls without options of their own can have a limit.
+    /// Returns whether calls without options of their own can have a limit. The largest number is
+    /// none: it only keeps the calls of a function out of batches.
     pub(super) fn any_limit(functions: &[Function]) -> bool {
         let mut limits = functions.iter().map(|known| known.options.max_calls);
-        limits.any(|limit| limit.is_some())
+        limits.any(|limit| limit.is_some_and(|most| most < u32::MAX))
     }
 
     fn max_calls(&self, id: TaskId) -> Option<(FunctionIndex, u32)> {
