@@ -169,7 +169,8 @@ pub fn decode_with<T: DeserializeOwned>(
 ///
 /// # Example
 /// ```
-/// let (pair, rest) = mobula_store::codec::decode_first::<(u8, String)>(&[0x92, 7, 0xa1, b'x', 9], 1)?;
+/// let bytes = [0x92, 7, 0xa1, b'x', 9];
+/// let (pair, rest) = mobula_store::codec::decode_first::<(u8, String)>(&bytes, 1)?;
 /// assert_eq!((pair, rest), ((7, "x".to_owned()), &[9][..]));
 /// # Ok::<(), mobula_store::codec::CodecError>(())
 /// ```

@@ -65,7 +65,7 @@ impl Driver {
     ) -> R {
         let (result, deferred) = self.step_in(self.state.lock(), latency_critical, f, after);
         if let Some(deferred) = deferred {
-            self.follow_up(deferred);
+            self.follow_up(deferred, false);
         }
         result
     }
@@ -127,10 +127,10 @@ impl Driver {
     }
 
     /// Does the work for which no lock may be held: wakers, messages to the user, and changes of
-    /// workers. For a thread that may not be the leader.
+    /// workers. `leads` says that the calling thread is the leader.
     #[inline]
-    fn follow_up(&self, mut deferred: Deferred) {
-        if self.complete(&mut deferred.completions) {
+    fn follow_up(&self, mut deferred: Deferred, leads: bool) {
+        if self.complete(&mut deferred.completions) && !leads {
             // A leader that sleeps may wait for one of the objects.
             self.doorbell.notify();
         }
@@ -216,12 +216,8 @@ impl Driver {
             return false;
         };
         let (any, deferred) = self.step_in(state, false, read, |_, any| any);
-        if let Some(mut deferred) = deferred {
-            // No notification: the caller is the leader, and awake.
-            self.complete(&mut deferred.completions);
-            if let Some(seldom) = deferred.seldom {
-                self.follow_up_seldom(*seldom);
-            }
+        if let Some(deferred) = deferred {
+            self.follow_up(deferred, true);
         }
         any
     }
@@ -255,7 +251,7 @@ impl Driver {
             (left, state.peers.take_deferred())
         };
         if let Some(deferred) = deferred {
-            self.follow_up(deferred);
+            self.follow_up(deferred, false);
         }
         left
     }

@@ -24,7 +24,7 @@ fn is_clear(ratios: &[f64], median: f64) -> bool {
     (median - 1.0).abs() >= 0.05 && 5 * beside.count() >= 4 * ratios.len()
 }
 
-/// Returns the table. The first variant is the one that the others are compared with.
+/// Returns the table. It compares each other variant with the first one.
 pub(super) fn table(title: &str, machine: &str, rounds: u32, variants: &[Variant]) -> String {
     let [base, others @ ..] = variants else {
         return String::new();
