@@ -242,6 +242,7 @@ mod runtime;
 mod scheduler;
 mod setup;
 mod typed;
+mod worker_table;
 
 pub use config::Pin;
 pub use engine_kind::EngineKind;

@@ -123,6 +123,7 @@ struct Typed {
 }
 
 impl Error {
+    #[cold]
     fn new(kind: Kind, message: impl Into<String>, cause: Option<Error>) -> Error {
         let cause = cause.map(Error::shortened);
         Error(Arc::new(Inner {

@@ -107,7 +107,7 @@ impl Scheduler {
     /// Takes back a task that a worker has not begun. Returns whether the worker gave the task
     /// back.
     fn take_one_back(&mut self, id: TaskId, hand: Hand, host: &mut impl Host) -> bool {
-        let Some(worker) = self.workers.get_mut(&hand.worker) else {
+        let Some(worker) = self.workers.get_mut(hand.worker) else {
             return false;
         };
         let may_run = worker.near(0);
@@ -136,7 +136,7 @@ impl Scheduler {
     ) {
         let run = hand.attempt;
         host.send(hand.worker, ToWorker::Cancel { run, calls });
-        let Some(worker) = self.workers.get(&hand.worker) else {
+        let Some(worker) = self.workers.get(hand.worker) else {
             return;
         };
         if let Some(grace) = grace
@@ -153,7 +153,7 @@ impl Scheduler {
         attempt: Attempt,
         host: &mut impl Host,
     ) {
-        let Some(worker) = self.workers.get(&worker_id) else {
+        let Some(worker) = self.workers.get(worker_id) else {
             return;
         };
         let Some(task) = worker.assignment(attempt).map(|found| found.task) else {
@@ -165,7 +165,7 @@ impl Scheduler {
              not end within its grace time"
         );
         let killed = host.end_run(worker_id, attempt, why);
-        if let Some(worker) = self.workers.get_mut(&worker_id) {
+        if let Some(worker) = self.workers.get_mut(worker_id) {
             worker.killed |= killed;
         }
     }
@@ -293,7 +293,7 @@ impl Scheduler {
             arg.for_each_object(|object| self.add_ref(object));
         }
         let old = self.task_submitted(Box::new(old), host);
-        if let Some(worker) = self.workers.get_mut(&hand.worker) {
+        if let Some(worker) = self.workers.get_mut(hand.worker) {
             worker.reassign(hand.attempt, old);
         }
         // The pins of the arguments are the old run's now.

@@ -91,7 +91,7 @@ impl Scheduler {
         from: WorkerId,
         message: &FromWorker,
     ) -> Result<(), Violation> {
-        let Some(worker) = self.workers.get(&from) else {
+        let Some(worker) = self.workers.get(from) else {
             return Ok(());
         };
         let mut all_held = true;
@@ -120,7 +120,7 @@ impl Scheduler {
 
     /// Returns whether the worker was told of the object in any way.
     fn was_told(&mut self, from: WorkerId, id: ObjectId) -> bool {
-        let Some(worker) = self.workers.get(&from) else {
+        let Some(worker) = self.workers.get(from) else {
             return false;
         };
         if worker.held.contains(id) {
@@ -157,7 +157,7 @@ impl Scheduler {
     }
 
     fn is_in_set(&mut self, from: WorkerId, id: ObjectId, anew: bool) -> bool {
-        let Some(worker) = self.workers.get_mut(&from) else {
+        let Some(worker) = self.workers.get_mut(from) else {
             return false;
         };
         let mut told = std::mem::take(&mut worker.told);
@@ -168,7 +168,7 @@ impl Scheduler {
         }
         let found = told.ids.contains(&id);
         let keep = told.ids.len() <= told.limit();
-        if keep && let Some(worker) = self.workers.get_mut(&from) {
+        if keep && let Some(worker) = self.workers.get_mut(from) {
             worker.told = told;
         }
         found
@@ -177,7 +177,7 @@ impl Scheduler {
     /// Makes the set of all ids that the worker has from its holds and its tasks.
     fn all_told(&self, from: WorkerId) -> Told {
         let mut told = Told::default();
-        let Some(worker) = self.workers.get(&from) else {
+        let Some(worker) = self.workers.get(from) else {
             return told;
         };
         told.objects.extend(worker.held.iter().map(|(id, _)| id));
@@ -291,7 +291,7 @@ fn for_each_mention(message: &FromWorker, mut f: impl FnMut(ObjectId)) {
 impl Scheduler {
     /// Marks the ids that a message mentions as told to the worker, for tests of other checks.
     pub(super) fn show(&mut self, to: WorkerId, message: &FromWorker) {
-        let Some(worker) = self.workers.get_mut(&to) else {
+        let Some(worker) = self.workers.get_mut(to) else {
             return;
         };
         for_each_mention(message, |id| {

@@ -120,7 +120,7 @@ impl Scheduler {
     /// Assigns a task to a worker. The message goes before most of the bookkeeping, because the
     /// worker may be idle.
     pub(super) fn hand_over(&mut self, id: TaskId, worker_id: WorkerId, host: &mut impl Host) {
-        let Some(worker) = self.workers.get_mut(&worker_id) else {
+        let Some(worker) = self.workers.get_mut(worker_id) else {
             return;
         };
         let (slot, attempt) = worker.next_assignment();
@@ -188,7 +188,7 @@ impl Scheduler {
             .iter()
             .filter(|(_, worker)| self.may_steal_from(worker));
         let mut stealable: Vec<(u32, WorkerId)> =
-            stealable.map(|(id, worker)| (worker.load(), *id)).collect();
+            stealable.map(|(id, worker)| (worker.load(), id)).collect();
         stealable.sort_unstable();
         stealable
             .into_iter()
@@ -206,7 +206,7 @@ impl Scheduler {
     ) -> u32 {
         let mut taken = 0;
         while taken < most {
-            let Some(worker) = self.workers.get_mut(&worker_id) else {
+            let Some(worker) = self.workers.get_mut(worker_id) else {
                 return taken;
             };
             // The blocked tasks have begun, whatever their state words say.
@@ -240,7 +240,7 @@ impl Scheduler {
             }
             taken += 1;
         }
-        if let Some(worker) = self.workers.get_mut(&worker_id)
+        if let Some(worker) = self.workers.get_mut(worker_id)
             && taken > 0
         {
             worker.depth = worker.load().max(1);
@@ -274,7 +274,7 @@ impl Scheduler {
     /// Updates the worker's entry in the list by load. Required after each change of its load,
     /// state, depth or slots.
     pub(super) fn relist(&mut self, id: WorkerId) {
-        if let Some(worker) = self.workers.get_mut(&id) {
+        if let Some(worker) = self.workers.get_mut(id) {
             worker.relist(self.config.slots, &mut self.room, &mut self.stealable);
         }
     }

@@ -12,7 +12,7 @@ use super::{
 impl Scheduler {
     /// Records that the worker holds the object, with a pin if the object is ready.
     pub(super) fn hold(&mut self, worker: WorkerId, id: ObjectId) {
-        let Some(worker) = self.workers.get_mut(&worker) else {
+        let Some(worker) = self.workers.get_mut(worker) else {
             return;
         };
         let Some(object) = self.objects.get_mut(id) else {
@@ -31,7 +31,7 @@ impl Scheduler {
 
     /// Ends the worker's hold of the object and its wait for the outcome.
     pub(super) fn end_hold(&mut self, worker_id: WorkerId, id: ObjectId, host: &mut impl Host) {
-        let Some(worker) = self.workers.get_mut(&worker_id) else {
+        let Some(worker) = self.workers.get_mut(worker_id) else {
             return;
         };
         let watched = worker.watches.remove(&id);
@@ -62,7 +62,7 @@ impl Scheduler {
 
     /// Sends the outcome to the worker when the object is finished, or at once.
     pub(super) fn watch(&mut self, worker_id: WorkerId, id: ObjectId, host: &mut impl Host) {
-        let Some(worker) = self.workers.get_mut(&worker_id) else {
+        let Some(worker) = self.workers.get_mut(worker_id) else {
             return;
         };
         let Some(object) = self.objects.get_mut(id) else {

@@ -82,6 +82,7 @@ pub(crate) trait Host {
 pub(crate) struct Violation(String);
 
 impl Violation {
+    #[cold]
     pub(super) fn new(text: impl Into<String>) -> Violation {
         Violation(text.into())
     }

@@ -23,7 +23,7 @@ pub(super) enum Keeping {
 impl Scheduler {
     /// Sets whether a worker keeps calls.
     pub(super) fn set_keeping(&mut self, id: WorkerId, keeping: Keeping) {
-        if let Some(worker) = self.workers.get_mut(&id) {
+        if let Some(worker) = self.workers.get_mut(id) {
             self.keepers -= usize::from(worker.keeping == Keeping::Calls);
             self.keepers += usize::from(keeping == Keeping::Calls);
             worker.keeping = keeping;
@@ -33,7 +33,7 @@ impl Scheduler {
     /// Allows to ask a worker again after it has given a call away.
     #[inline]
     pub(super) fn has_shared(&mut self, id: WorkerId) {
-        let worker = self.workers.get(&id);
+        let worker = self.workers.get(id);
         if worker.is_some_and(|worker| worker.keeping == Keeping::Asked) {
             self.set_keeping(id, Keeping::Calls);
         }
@@ -60,14 +60,14 @@ impl Scheduler {
     /// Asks the keepers for calls if the next task would go to an idle worker.
     #[cold]
     pub(super) fn ask_keepers(&mut self, host: &mut impl Host) {
-        let next = self.next_worker().and_then(|id| self.workers.get(&id));
+        let next = self.next_worker().and_then(|id| self.workers.get(id));
         if !self.ready.is_empty() || next.is_none_or(|worker| worker.load() > 0) {
             return;
         }
-        for (id, worker) in &mut self.workers {
+        for (id, worker) in self.workers.iter_mut() {
             if worker.keeping == Keeping::Calls {
                 worker.keeping = Keeping::Asked;
-                host.send(*id, ToWorker::Share);
+                host.send(id, ToWorker::Share);
             }
         }
         self.keepers = 0;

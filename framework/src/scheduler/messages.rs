@@ -33,11 +33,11 @@ impl Scheduler {
         if let FromWorker::Registered = message {
             return self.worker_up(from, host);
         }
-        if let Some(error) = self.closed.clone() {
-            self.on_late_message(from, message, error, host);
+        if self.closed.is_some() {
+            self.on_late_message(from, message, host);
             return Ok(());
         }
-        match self.workers.get(&from).map(|worker| worker.state) {
+        match self.workers.get(from).map(|worker| worker.state) {
             Some(WorkerState::Up | WorkerState::Retiring | WorkerState::ShuttingDown) => {}
             Some(WorkerState::Starting) => {
                 return Err(Violation::new(format!("{from} spoke before it registered")));
@@ -68,7 +68,7 @@ impl Scheduler {
             FromWorker::Spawn(spec, parent) => {
                 let parent = parent
                     .get()
-                    .and_then(|run| self.workers.get(&from)?.assignment(run));
+                    .and_then(|run| self.workers.get(from)?.assignment(run));
                 let parent = parent.map(|assignment| assignment.task);
                 self.has_shared(from);
                 self.submit_as(spec, None, parent, from, host).map(drop)
@@ -147,14 +147,12 @@ impl Scheduler {
 
     /// Handles a message after the end of the runtime, when workers finish their running tasks.
     /// Requests fail. Values that a worker puts stay readable for the worker until it ends.
-    fn on_late_message(
-        &mut self,
-        from: WorkerId,
-        message: FromWorker,
-        error: Error,
-        host: &mut impl Host,
-    ) {
-        if !self.workers.contains_key(&from) {
+    #[cold]
+    fn on_late_message(&mut self, from: WorkerId, message: FromWorker, host: &mut impl Host) {
+        let Some(error) = self.closed.clone() else {
+            return;
+        };
+        if !self.workers.contains(from) {
             return;
         }
         let asked = match message {
@@ -217,7 +215,7 @@ impl Scheduler {
         }
         let task_id = self.task_with(from, id, slot, attempt)?;
         let most = self.config.prefetch;
-        let Some(worker) = self.workers.get_mut(&from) else {
+        let Some(worker) = self.workers.get_mut(from) else {
             return Ok(());
         };
         worker.complete(attempt);
@@ -259,7 +257,7 @@ impl Scheduler {
         if task.outputs == Outputs::None
             && let Ok(value) = &outcome
             && let Some(loc) = stored(value)
-            && !self.workers.get(&from).is_some_and(has_view)
+            && !self.workers.get(from).is_some_and(has_view)
         {
             // The task is abandoned or is a repeated constructor. The object keeps its first
             // outcome.
@@ -299,7 +297,7 @@ impl Scheduler {
     /// Handles a task that blocks. The task may wait for its children, so they must not queue
     /// behind tasks that the worker has not started.
     fn on_blocked(&mut self, from: WorkerId, host: &mut impl Host) -> Result<(), Violation> {
-        let Some(worker) = self.workers.get_mut(&from) else {
+        let Some(worker) = self.workers.get_mut(from) else {
             return Ok(());
         };
         // Threads that a task has started do not count as blocked tasks.
@@ -319,7 +317,7 @@ impl Scheduler {
     }
 
     fn on_unblocked(&mut self, from: WorkerId) -> Result<(), Violation> {
-        let Some(worker) = self.workers.get_mut(&from) else {
+        let Some(worker) = self.workers.get_mut(from) else {
             return Ok(());
         };
         worker.blocked = worker
@@ -340,7 +338,7 @@ impl Scheduler {
         slot: TaskSlot,
         attempt: Attempt,
     ) -> Result<TaskId, Violation> {
-        let worker = self.workers.get(&from);
+        let worker = self.workers.get(from);
         let assignment = worker.and_then(|worker| worker.assignment(attempt));
         let found = assignment.filter(|assignment| {
             let task = self.tasks.get(assignment.task);

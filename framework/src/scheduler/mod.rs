@@ -139,7 +139,7 @@ pub(crate) use queues::{Event, Line, Place, Ticket, Why};
 pub(crate) use queues::{State as QueueState, state_value as queue_state, stream_ended};
 pub(crate) use task::TaskCounts;
 
-use crate::resources::Totals;
+use crate::{resources::Totals, worker_table::WorkerTable};
 use actors::Actor;
 use admission::Admission;
 use lending::Lending;
@@ -184,7 +184,7 @@ pub(crate) struct Scheduler {
     objects: Objects,
     tasks: Tasks,
     timers: Timers,
-    workers: NumberMap<WorkerId, Worker>,
+    workers: WorkerTable<Worker>,
     ready: ReadyQueue,
     resources: ResourceTable,
     /// Workers that take a further task, by rank. The first worker gets the next task.
@@ -264,7 +264,7 @@ impl Scheduler {
             objects: Objects::default(),
             tasks: Tasks::default(),
             timers: Timers::default(),
-            workers: NumberMap::default(),
+            workers: WorkerTable::default(),
             ready: ReadyQueue::default(),
             resources: ResourceTable::new(Arc::new(Totals::UNLIMITED), 0),
             room: Loads::default(),

@@ -28,7 +28,7 @@ impl Scheduler {
         self.short = short;
         let mut places = if short { self.config.cores as usize } else { 0 };
         let mut others = Vec::new();
-        for (id, worker) in &mut self.workers {
+        for (id, worker) in self.workers.iter_mut() {
             let works = worker.actor.is_none() && (worker.ended || worker.quiet < STUCK_ROUNDS);
             if worker.active && works && places > 0 {
                 places -= 1;
@@ -37,12 +37,12 @@ impl Scheduler {
                 self.active -= 1;
                 self.active_workers.remove(worker.index);
             } else if works && (worker.ended || worker.quiet == 0) {
-                others.push(*id);
+                others.push(id);
             }
         }
         others.truncate(places);
         for id in others {
-            if let Some(worker) = self.workers.get_mut(&id) {
+            if let Some(worker) = self.workers.get_mut(id) {
                 worker.active = true;
                 self.active += 1;
                 self.active_workers.insert(worker.index);

@@ -36,7 +36,7 @@ impl Scheduler {
             }
             let has_slot = |worker: &Worker| worker.has_slot(self.config.slots);
             if self.last_ahead(worker).is_some_and(|last| last < priority)
-                || !self.workers.get(&worker).is_some_and(has_slot)
+                || !self.workers.get(worker).is_some_and(has_slot)
             {
                 // The worker has begun these tasks meanwhile.
                 refused.push(worker);
@@ -58,7 +58,7 @@ impl Scheduler {
                 && !worker.stalled
                 && !worker.closed
                 && !refused.contains(id)
-                && self.last_ahead(**id).is_some_and(|last| last < priority)
+                && self.last_ahead(*id).is_some_and(|last| last < priority)
         });
         let before = |worker: &Worker| {
             let assignments = worker.assignments.iter();
@@ -66,14 +66,14 @@ impl Scheduler {
             before.count()
         };
         workers
-            .map(|(id, worker)| (before(worker), *id))
+            .map(|(id, worker)| (before(worker), id))
             .min()
             .map(|(_, id)| id)
     }
 
     /// Returns the priority of the last task that a worker has not begun, by the driver's records.
     fn last_ahead(&self, worker: WorkerId) -> Option<i32> {
-        let worker = self.workers.get(&worker)?;
+        let worker = self.workers.get(worker)?;
         let last = worker.assignments.back()?;
         (worker.load() > 1).then(|| self.priority_of(last.task))
     }

@@ -8,7 +8,7 @@ impl Scheduler {
     /// Records the progress of a run. Ignores a run that has ended: its own threads may report
     /// late.
     pub(super) fn on_progress(&mut self, from: WorkerId, run: Attempt, progress: TaskProgress) {
-        let worker = self.workers.get(&from);
+        let worker = self.workers.get(from);
         let assignment = worker.and_then(|worker| worker.assignment(run));
         let task = assignment.map(|assignment| assignment.task);
         if let Some(task) = task.and_then(|task| self.tasks.get_mut(task)) {

@@ -47,7 +47,7 @@ impl Scheduler {
         let Some((function, most)) = self.max_calls(id) else {
             return;
         };
-        let Some(worker) = self.workers.get_mut(&worker_id) else {
+        let Some(worker) = self.workers.get_mut(worker_id) else {
             return;
         };
         let calls = worker.term.calls_of(function);
@@ -61,11 +61,11 @@ impl Scheduler {
     /// Uncounts a task that was taken back before it began.
     pub(super) fn uncount_call(&mut self, id: TaskId, worker_id: WorkerId, attempt: Attempt) {
         let counts = |worker: &Worker| worker.term.counts_calls();
-        if !self.workers.get(&worker_id).is_some_and(counts) {
+        if !self.workers.get(worker_id).is_some_and(counts) {
             return;
         }
         let limit = self.max_calls(id);
-        let Some(worker) = self.workers.get_mut(&worker_id) else {
+        let Some(worker) = self.workers.get_mut(worker_id) else {
             return;
         };
         if let Some((function, _)) = limit {
@@ -82,7 +82,7 @@ impl Scheduler {
 
     /// Retires a worker at its own request, except for the worker of an actor.
     pub(super) fn on_retire(&mut self, from: WorkerId, host: &mut impl Host) {
-        let Some(worker) = self.workers.get_mut(&from) else {
+        let Some(worker) = self.workers.get_mut(from) else {
             return;
         };
         if worker.actor.is_some() || worker.state == WorkerState::ShuttingDown {
@@ -96,7 +96,7 @@ impl Scheduler {
     }
 
     fn begin_to_retire(&mut self, id: WorkerId) {
-        let Some(worker) = self.workers.get_mut(&id) else {
+        let Some(worker) = self.workers.get_mut(id) else {
             return;
         };
         worker.state = WorkerState::Retiring;
@@ -113,7 +113,7 @@ impl Scheduler {
     /// stops a worker without tasks.
     #[cold]
     pub(super) fn wind_up(&mut self, id: WorkerId, host: &mut impl Host) {
-        let Some(worker) = self.workers.get_mut(&id) else {
+        let Some(worker) = self.workers.get_mut(id) else {
             return;
         };
         if worker.state != WorkerState::Retiring || worker.load() > 0 {

@@ -25,7 +25,7 @@ impl Scheduler {
         stalled: bool,
         host: &mut impl Host,
     ) -> Result<(), Violation> {
-        let Some(worker) = self.workers.get_mut(&from) else {
+        let Some(worker) = self.workers.get_mut(from) else {
             return Ok(());
         };
         worker.stalled = stalled;
@@ -42,7 +42,7 @@ impl Scheduler {
         let found = pool.find(|(_, worker)| {
             worker.stalled && worker.actor.is_none() && worker.has_slot(self.config.slots)
         });
-        found.map(|(id, _)| *id)
+        found.map(|(id, _)| id)
     }
 
     /// Returns whether the pool has a registered worker besides `than`.
@@ -50,7 +50,7 @@ impl Scheduler {
         let in_pool = |worker: &Worker| worker.actor.is_none() && worker.state == WorkerState::Up;
         self.workers
             .iter()
-            .any(|(id, worker)| *id != than && in_pool(worker))
+            .any(|(id, worker)| id != than && in_pool(worker))
     }
 
     /// Returns whether the pool has no worker, including starting ones.
@@ -74,7 +74,7 @@ impl Scheduler {
     /// Takes back the tasks of stalled workers, for a worker that has begun to take tasks.
     pub(super) fn relieve_stalled(&mut self, host: &mut impl Host) {
         let stalled = self.workers.iter().filter(|(_, worker)| worker.stalled);
-        let stalled: Vec<_> = stalled.map(|(id, _)| *id).collect();
+        let stalled: Vec<_> = stalled.map(|(id, _)| id).collect();
         for id in stalled {
             self.take_back(id, u32::MAX, host);
         }

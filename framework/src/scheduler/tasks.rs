@@ -157,7 +157,7 @@ impl Scheduler {
             None if state == TaskState::Ready && claims => {
                 self.await_resources(task);
             }
-            None if state == TaskState::Ready => match self.workers.get_mut(&from) {
+            None if state == TaskState::Ready => match self.workers.get_mut(from) {
                 Some(parent) => self.ready.push_first(&mut parent.children, task, priority),
                 None => self.ready.push_back(task, priority),
             },
@@ -409,7 +409,7 @@ impl Scheduler {
             host.complete(id, entry, outcome);
         }
         for watcher in watchers {
-            if let Some(worker) = self.workers.get_mut(&watcher) {
+            if let Some(worker) = self.workers.get_mut(watcher) {
                 worker.watches.remove(&id);
             }
             self.tell(watcher, id, host);

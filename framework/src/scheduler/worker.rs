@@ -210,9 +210,17 @@ impl Worker {
 
     /// Ends an assignment and frees its slot.
     pub(super) fn complete(&mut self, attempt: Attempt) -> Option<Assignment> {
-        let index = self.position(attempt)?;
-        let assignment = self.assignments.remove(index)?;
+        // Usually the oldest attempt ends first.
+        let assignment = match self.assignments.front()?.attempt == attempt {
+            true => self.assignments.pop_front(),
+            false => self.remove_later(attempt),
+        }?;
         self.free_slots.push(assignment.slot);
         Some(assignment)
+    }
+
+    #[inline(never)]
+    fn remove_later(&mut self, attempt: Attempt) -> Option<Assignment> {
+        self.assignments.remove(self.position(attempt)?)
     }
 }

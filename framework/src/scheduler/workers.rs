@@ -48,7 +48,7 @@ impl Scheduler {
     /// # Errors
     /// `id` is in use or is the driver's.
     pub(crate) fn worker_starting(&mut self, id: WorkerId) -> Result<(), Violation> {
-        if id == WorkerId::DRIVER || self.workers.contains_key(&id) {
+        if id == WorkerId::DRIVER || self.workers.contains(id) {
             return Err(Violation::new(format!("{id} was started already")));
         }
         let index = self.indexes.enter(id);
@@ -67,7 +67,7 @@ impl Scheduler {
         id: WorkerId,
         host: &mut impl Host,
     ) -> Result<(), Violation> {
-        match self.workers.get_mut(&id) {
+        match self.workers.get_mut(id) {
             Some(worker) if worker.state == WorkerState::Starting => {
                 worker.state = WorkerState::Up;
                 self.came_up(id, host);
@@ -87,14 +87,14 @@ impl Scheduler {
 
     /// Returns whether a worker has tasks that have not ended.
     pub(crate) fn has_tasks(&self, id: WorkerId) -> bool {
-        let worker = self.workers.get(&id);
+        let worker = self.workers.get(id);
         worker.is_some_and(|worker| !worker.assignments.is_empty())
     }
 
     /// Tells a worker to finish its running tasks and to exit. Tasks that the worker has not
     /// started go to others.
     pub(crate) fn worker_stopping(&mut self, id: WorkerId, host: &mut impl Host) {
-        let Some(worker) = self.workers.get_mut(&id) else {
+        let Some(worker) = self.workers.get_mut(id) else {
             return;
         };
         if worker.state != WorkerState::ShuttingDown {
@@ -118,7 +118,7 @@ impl Scheduler {
         host: &mut impl Host,
     ) -> bool {
         self.set_keeping(id, Keeping::Nothing);
-        let Some(mut worker) = self.workers.remove(&id) else {
+        let Some(mut worker) = self.workers.remove(id) else {
             return false;
         };
         self.room.relist(worker.index, &mut worker.room, None);
@@ -261,9 +261,7 @@ impl Scheduler {
         self.report_the_rest(host);
         self.closed = Some(error.clone());
         self.unread.ids.clear();
-        let mut workers: Vec<WorkerId> = self.workers.keys().copied().collect();
-        workers.sort_unstable();
-        for id in workers {
+        for id in self.workers.ids().to_vec() {
             self.take_back(id, u32::MAX, host);
         }
         self.ready.clear();

@@ -177,34 +177,38 @@ pub(crate) fn catch<T>(function: &str, f: impl FnOnce() -> Result<T>) -> Result<
     forget();
     let outer = RUNNING.replace(true);
     let result = panic::catch_unwind(AssertUnwindSafe(|| __rust_begin_short_backtrace(f)));
-    let result = result.unwrap_or_else(|payload| {
-        let payload = match payload.downcast::<TaskEnd>() {
-            Ok(end) => return Err(end.0),
-            Err(payload) => payload,
-        };
-        let fallback = text(&*payload);
-        // Taken before the payload's destructor can panic in its turn.
-        let captured = CAPTURED.take();
-        // The payload is the user's, and so is its destructor.
-        if let Err(second) = panic::catch_unwind(AssertUnwindSafe(move || drop(payload))) {
-            std::mem::forget(second);
-        }
-        let captured = captured.unwrap_or_else(|| Captured {
-            location: "an unknown place".to_owned(),
-            message: fallback,
-            backtrace: String::new(),
-        });
-        Err(Error::panic(
-            function,
-            ProcessName::own(),
-            &captured.location,
-            &captured.message,
-        )
-        .with_backtrace(captured.backtrace))
-    });
+    let result = result.unwrap_or_else(|payload| Err(caught(function, payload)));
     RUNNING.set(outer);
     forget();
     result
+}
+
+/// Returns the error for a panic of `function`, or the error that ended the task on purpose.
+#[cold]
+fn caught(function: &str, payload: Box<dyn Any + Send>) -> Error {
+    let payload = match payload.downcast::<TaskEnd>() {
+        Ok(end) => return end.0,
+        Err(payload) => payload,
+    };
+    let fallback = text(&*payload);
+    // Taken before the payload's destructor can panic in its turn.
+    let captured = CAPTURED.take();
+    // The payload is the user's, and so is its destructor.
+    if let Err(second) = panic::catch_unwind(AssertUnwindSafe(move || drop(payload))) {
+        std::mem::forget(second);
+    }
+    let captured = captured.unwrap_or_else(|| Captured {
+        location: "an unknown place".to_owned(),
+        message: fallback,
+        backtrace: String::new(),
+    });
+    Error::panic(
+        function,
+        ProcessName::own(),
+        &captured.location,
+        &captured.message,
+    )
+    .with_backtrace(captured.backtrace)
 }
 
 /// Marks where backtraces of a task end. At a function of this name the standard library ends the

@@ -117,29 +117,23 @@ pub(super) fn task_loop<L: Link>(worker: &Arc<Worker<L>>, first: bool) {
             worker.idle_loops.fetch_sub(1, Ordering::SeqCst);
             break;
         }
-        let Some(Taken {
-            task,
-            most: may,
-            starts,
-            in_line,
-        }) = next_task(worker, &runner)
-        else {
+        let Some(taken) = next_task(worker, &runner) else {
             worker.idle_loops.fetch_sub(1, Ordering::SeqCst);
             break;
         };
-        most = may;
+        most = taken.most;
         worker.idle_loops.fetch_sub(1, Ordering::SeqCst);
         if worker.loops.load(Ordering::SeqCst) < most {
             // The next task need not wait for this task. If the system gives no thread, the next
             // task waits.
             let _ = stand_in(worker);
         }
-        if starts {
-            worker.state.set_function(task.function);
+        if taken.starts {
+            worker.state.set_function(taken.task.function);
             RUNS_TASK.set(true);
-            worker.has_turn(task.attempt);
-            run(worker, task);
-            drop(in_line);
+            worker.has_turn(taken.task.attempt);
+            run(worker, taken.task);
+            drop(taken.in_line);
             RUNS_TASK.set(false);
             worker.cancellations.end(&runner);
         }
@@ -166,33 +160,33 @@ struct Taken {
 /// end.
 #[inline]
 fn next_task<L: Link>(worker: &Worker<L>, runner: &Runner) -> Option<Taken> {
-    let (lane, task) = loop {
+    loop {
         let mut lane = worker.tasks.lock();
         match lane.next(&worker.closing, &worker.turn, &worker.decoded) {
-            Next::Task(task) => break (lane, task),
+            Next::Task(task) => {
+                let most = worker.turn.begin();
+                // Not before the turn: until then the driver may give the task to another worker.
+                let starts = worker.state.start(task.slot, task.attempt, task.revocable);
+                if starts {
+                    worker.cancellations.begin(runner, task.attempt);
+                }
+                let in_line = (starts && most > 1)
+                    .then(|| line_up(worker, task.function))
+                    .flatten();
+                return Some(Taken {
+                    task,
+                    most,
+                    starts,
+                    in_line,
+                });
+            }
             Next::Close => return None,
             Next::Forget => {
                 drop(lane);
                 drop_forgotten(worker);
             }
         }
-    };
-    let most = worker.turn.begin();
-    // Not before the turn: until then the driver may give the task to another worker.
-    let starts = worker.state.start(task.slot, task.attempt, task.revocable);
-    if starts {
-        worker.cancellations.begin(runner, task.attempt);
     }
-    let in_line = (starts && most > 1)
-        .then(|| line_up(worker, task.function))
-        .flatten();
-    drop(lane);
-    Some(Taken {
-        task,
-        most,
-        starts,
-        in_line,
-    })
 }
 
 /// Puts a call that needs the actor's value in line. Calls of one caller that need the value alone
@@ -480,12 +474,22 @@ pub(super) fn finish<L: Link>(
     id: ObjectId,
     payload: Payload,
 ) -> Result<(Arc<Value>, Vec<Arc<ObjectHandle>>)> {
-    let engine: &dyn Engine = &**worker;
     let Payload {
         format,
         block,
         attachments,
     } = payload;
+    if attachments.is_empty() && block.as_small().is_some() {
+        // Nearly all results come here.
+        let body = Body::Inline(block);
+        let result = Value {
+            format,
+            body,
+            attachments: Vec::new(),
+        };
+        return Ok((result.share(), Vec::new()));
+    }
+    let engine: &dyn Engine = &**worker;
     let (attachments, keep) = lower_attachments(engine, attachments)?;
     let result = match place(engine, &format, block, INLINE_LIMIT)? {
         Placed::Inline(block) => Value {

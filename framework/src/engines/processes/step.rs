@@ -1,6 +1,6 @@
 //! One step: a change of the state under the lock, and the work that follows from it.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{cell::Cell, sync::atomic::Ordering, time::Duration};
 
 use mobula_protocol::{Mark, waiting::STUCK};
 use parking_lot::MutexGuard;
@@ -8,8 +8,8 @@ use parking_lot::MutexGuard;
 use super::{
     Driver, State,
     peers::{
-        Completions, Peers,
-        deferred::{Deferred, Seldom},
+        Completion, Peers,
+        deferred::{Completions, Deferred, Seldom},
     },
 };
 use crate::{promise::ENGINE, scheduler::Scheduler};
@@ -37,6 +37,12 @@ fn read(scheduler: &mut Scheduler, peers: &mut Peers) -> bool {
     let ready = peers.drain_likely(scheduler);
     peers.look_at_the_clock(scheduler);
     ready
+}
+
+fn complete((handle, outcome): Completion) {
+    if let Some(handle) = handle.upgrade() {
+        handle.complete(outcome, ENGINE);
+    }
 }
 
 impl Driver {
@@ -129,8 +135,8 @@ impl Driver {
     /// Does the work for which no lock may be held: wakers, messages to the user, and changes of
     /// workers. `leads` says that the calling thread is the leader.
     #[inline]
-    fn follow_up(&self, mut deferred: Deferred, leads: bool) {
-        if self.complete(&mut deferred.completions) && !leads {
+    fn follow_up(&self, deferred: Deferred, leads: bool) {
+        if self.complete(deferred.completions) && !leads {
             // A leader that sleeps may wait for one of the objects.
             self.doorbell.notify();
         }
@@ -140,19 +146,16 @@ impl Driver {
     }
 
     /// Completes handles, and wakes those who wait for them. Returns whether there were any.
-    fn complete(&self, completions: &mut Completions) -> bool {
-        if completions.is_empty() {
-            return false;
-        }
-        for (handle, outcome) in completions.drain(..) {
-            if let Some(handle) = handle.upgrade() {
-                handle.complete(outcome, ENGINE);
+    fn complete(&self, completions: Completions) -> bool {
+        match completions {
+            Completions::None => return false,
+            Completions::One(completion) => complete(completion),
+            Completions::Many(mut list) => {
+                list.drain(..).for_each(complete);
+                if let Some(mut state) = self.state.try_lock() {
+                    state.peers.keep_completions(list);
+                }
             }
-        }
-        if completions.spilled()
-            && let Some(mut state) = self.state.try_lock()
-        {
-            state.peers.keep_completions(std::mem::take(completions));
         }
         true
     }
@@ -209,11 +212,16 @@ impl Driver {
 
     /// Does what [`poll`](Driver::poll) does if no thread has the lock and a worker that is likely
     /// to answer has answered. For a leader, which looks again and again. It looks at all workers
-    /// before it sleeps.
-    pub(super) fn read_ready(&self) -> bool {
+    /// before it sleeps. Sets `more` if further answers are there already.
+    pub(super) fn read_ready(&self, more: &Cell<bool>) -> bool {
         let state = self.state.try_lock();
         let Some(state) = state.filter(|state| state.peers.any_busy_ready()) else {
             return false;
+        };
+        let read = |scheduler: &mut Scheduler, peers: &mut Peers| {
+            let any = read(scheduler, peers);
+            more.set(peers.any_busy_ready());
+            any
         };
         let (any, deferred) = self.step_in(state, false, read, |_, any| any);
         if let Some(deferred) = deferred {

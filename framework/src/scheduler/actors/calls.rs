@@ -175,7 +175,7 @@ impl Scheduler {
         if actor.queues.is_empty() {
             return None;
         }
-        let worker = self.workers.get(&worker_id)?;
+        let worker = self.workers.get(worker_id)?;
         if !self.takes_calls(actor, worker) {
             return None;
         }

@@ -67,8 +67,8 @@ impl Scheduler {
                 assert!(*count <= actor.limit(group));
             }
             if let Some(worker) = actor.process() {
-                assert_eq!(self.workers[&worker].actor, Some(*id));
-                let assignments = self.workers[&worker].assignments.iter();
+                assert_eq!(self.workers[worker].actor, Some(*id));
+                let assignments = self.workers[worker].assignments.iter();
                 let constructors = assignments
                     .filter(|assignment| {
                         let task = self.tasks.get(assignment.task).unwrap();
@@ -107,7 +107,7 @@ impl Scheduler {
             let (_, next) = self.waiting_call(actor).unwrap_or_default();
             assert_eq!(next, None, "a call of {id} could run");
             if let Life::Waiting(worker) = actor.life
-                && self.workers[&worker].state == WorkerState::Up
+                && self.workers[worker].state == WorkerState::Up
             {
                 let task = self.task_of(*id).and_then(|task| self.tasks.get(task));
                 assert!(

@@ -41,7 +41,7 @@ impl Scheduler {
 
     /// Returns the assigned tasks of a worker that have not ended.
     fn tasks_of(&self, worker: WorkerId) -> Vec<TaskId> {
-        let worker = self.workers.get(&worker);
+        let worker = self.workers.get(worker);
         worker.map_or_else(Vec::new, |worker| {
             let tasks = worker.assignments.iter();
             tasks.map(|assignment| assignment.task).collect()
@@ -78,7 +78,7 @@ impl Scheduler {
     /// Keeps the resources of an ended actor until its process is dead.
     pub(super) fn end_grant_with(&mut self, process: Option<WorkerId>, grant: Option<Box<Grant>>) {
         let Some(grant) = grant else { return };
-        match process.and_then(|worker| self.workers.get_mut(&worker)) {
+        match process.and_then(|worker| self.workers.get_mut(worker)) {
             Some(worker) => worker.grant = Some(grant),
             None => self.end_grant(&grant),
         }
@@ -86,7 +86,7 @@ impl Scheduler {
 
     /// Returns whether the worker belongs to an actor that has ended or that uses another process.
     pub(crate) fn is_of_ended_actor(&self, worker: WorkerId) -> bool {
-        let actor = self.workers.get(&worker).and_then(|worker| worker.actor);
+        let actor = self.workers.get(worker).and_then(|worker| worker.actor);
         actor.is_some_and(|actor| {
             let actor = self.actors.get(&actor);
             actor.is_none_or(|actor| actor.process() != Some(worker))
@@ -97,7 +97,7 @@ impl Scheduler {
     pub(crate) fn idle_actors(&self) -> Vec<(WorkerId, Duration)> {
         let processes = self.actors.values().filter_map(|actor| {
             let process = actor.process()?;
-            let is_idle = self.workers.get(&process)?.assignments.is_empty();
+            let is_idle = self.workers.get(process)?.assignments.is_empty();
             is_idle.then_some((process, actor.options.grace))
         });
         processes.collect()

@@ -26,9 +26,9 @@ impl Scheduler {
                 && worker.actor.is_none()
                 && worker.next_attempt == 0
                 // No other worker replaces the last one of the pool.
-                && (!self.keeps_last || self.pool_has_another(**id))
+                && (!self.keeps_last || self.pool_has_another(*id))
         });
-        match unused.map(|(worker, _)| *worker) {
+        match unused.map(|(worker, _)| worker) {
             Some(worker) => self.dedicate(worker, id, host),
             None => self.wanting.push_back(id),
         }
@@ -72,7 +72,7 @@ impl Scheduler {
         } else if self.too_many > 0 {
             // The actor that requested this process has ended.
             self.too_many -= 1;
-            if let Some(found) = self.workers.get_mut(&worker) {
+            if let Some(found) = self.workers.get_mut(worker) {
                 found.actor = Some(ObjectId {
                     origin: WorkerId::DRIVER,
                     seq: u64::MAX,
@@ -85,7 +85,7 @@ impl Scheduler {
 
     fn dedicate(&mut self, worker_id: WorkerId, id: ObjectId, host: &mut impl Host) {
         let (Some(actor), Some(worker)) =
-            (self.actors.get_mut(&id), self.workers.get_mut(&worker_id))
+            (self.actors.get_mut(&id), self.workers.get_mut(worker_id))
         else {
             return;
         };
@@ -127,7 +127,7 @@ impl Scheduler {
             return;
         };
         let up = |worker: &Worker| worker.state == WorkerState::Up;
-        if !self.workers.get(&worker).is_some_and(up) {
+        if !self.workers.get(worker).is_some_and(up) {
             return;
         }
         match self.task_of(id) {

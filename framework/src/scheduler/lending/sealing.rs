@@ -100,7 +100,7 @@ impl Scheduler {
         let Some(object) = self.objects.get(array) else {
             return (0, None);
         };
-        let Some(worker) = self.workers.get(&from) else {
+        let Some(worker) = self.workers.get(from) else {
             return (object.refs - u64::from(object.handles > 0), None);
         };
         let mentions = |task: TaskId| {

@@ -55,8 +55,8 @@ impl Scheduler {
         assert!(waiting.is_empty(), "these have ended: {waiting:?}");
         assert_eq!(all.used_cpus, resources.pool.used_cpus);
         assert_eq!(all.left(), resources.pool.left());
-        for (id, worker) in &self.workers {
-            assert_eq!(worker.claims, claims.remove(id).unwrap_or(0), "{id}");
+        for (id, worker) in self.workers.iter() {
+            assert_eq!(worker.claims, claims.remove(&id).unwrap_or(0), "{id}");
             assert!(worker.closed || worker.claims == 0, "{id} is open");
             assert!(
                 !worker.closed || worker.actor.is_some() || resources.closed > 0,

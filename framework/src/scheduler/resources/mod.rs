@@ -278,7 +278,7 @@ impl Scheduler {
 
     /// Counts a task with resources that runs on the worker, and closes the worker.
     fn add_claim(&mut self, worker: WorkerId) {
-        if let Some(found) = self.workers.get_mut(&worker) {
+        if let Some(found) = self.workers.get_mut(worker) {
             found.claims += 1;
             self.close(worker);
         }
@@ -312,7 +312,7 @@ impl Scheduler {
 
     fn give_cores_back(&mut self, need: &Need, worker: WorkerId) {
         self.resources.pool.used_cpus -= need.cpus.parts();
-        if let Some(worker) = self.workers.get_mut(&worker) {
+        if let Some(worker) = self.workers.get_mut(worker) {
             worker.claims -= 1;
         }
     }
@@ -325,7 +325,7 @@ impl Scheduler {
         paused: bool,
         host: &mut impl Host,
     ) -> Result<(), Violation> {
-        let worker = self.workers.get(&from);
+        let worker = self.workers.get(from);
         let task = worker.and_then(|worker| Some(worker.assignment(attempt)?.task));
         let task = task.and_then(|task| self.tasks.get_mut(task));
         let claim = task.and_then(|task| task.claim.as_mut());

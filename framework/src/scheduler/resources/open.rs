@@ -74,11 +74,11 @@ impl Scheduler {
     fn idle_workers(&self) -> (Vec<WorkerId>, u64) {
         let mut idle = Vec::new();
         let mut plain = 0_u64;
-        for (id, worker) in &self.workers {
+        for (id, worker) in self.workers.iter() {
             if worker.is_plainly_busy() {
                 plain += PLAIN;
             } else if worker.could_begin(self.config.slots) && worker.claims == 0 {
-                idle.push((worker.blocked > 0, !worker.closed, worker.index, *id));
+                idle.push((worker.blocked > 0, !worker.closed, worker.index, id));
             }
         }
         idle.sort_unstable();
@@ -101,7 +101,7 @@ impl Scheduler {
                     worker.closed,
                     worker.index,
                 );
-                (place, *id)
+                (place, id)
             })
             .collect();
         pool.sort_unstable();
@@ -126,7 +126,7 @@ impl Scheduler {
     /// assigned it just now in its turn.
     fn leave_one(&mut self, id: WorkerId, priority: Option<i32>, host: &mut impl Host) {
         let last = |scheduler: &Scheduler| {
-            let worker = scheduler.workers.get(&id)?;
+            let worker = scheduler.workers.get(id)?;
             let last = worker.assignments.back()?.task;
             (worker.load() > 1).then(|| scheduler.priority_of(last))
         };
@@ -138,7 +138,7 @@ impl Scheduler {
     }
 
     fn open(&mut self, id: WorkerId) {
-        if let Some(worker) = self.workers.get_mut(&id)
+        if let Some(worker) = self.workers.get_mut(id)
             && std::mem::take(&mut worker.closed)
         {
             self.relist(id);
@@ -147,7 +147,7 @@ impl Scheduler {
 
     /// Closes the worker for plain tasks.
     pub(super) fn close(&mut self, id: WorkerId) {
-        let Some(worker) = self.workers.get_mut(&id) else {
+        let Some(worker) = self.workers.get_mut(id) else {
             return;
         };
         self.resources.closed += 1;

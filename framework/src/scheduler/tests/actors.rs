@@ -68,7 +68,7 @@ impl Env {
     /// Returns an actor that is alive in this worker.
     fn alive(&mut self, worker: WorkerId, options: ActorOptions) -> ObjectId {
         let id = self.create(vec![], options);
-        assert_eq!(self.scheduler.workers[&worker].actor, Some(id));
+        assert_eq!(self.scheduler.workers[worker].actor, Some(id));
         self.run(worker, id, good(0));
         self.host.completed.retain(|(other, _)| *other != id);
         id

@@ -85,11 +85,7 @@ impl Scheduler {
                 self.objects.contains(*id),
                 "{id} is gone, and workers keep it decoded"
             );
-            assert!(
-                keepers
-                    .iter()
-                    .all(|keeper| self.workers.contains_key(keeper))
-            );
+            assert!(keepers.iter().all(|keeper| self.workers.contains(*keeper)));
         }
     }
 
@@ -190,7 +186,7 @@ impl Scheduler {
             );
             assert!(!(in_queue && elsewhere), "{name} is an actor's");
             if let Some(hand) = task.state.hand() {
-                let assignment = self.workers[&hand.worker].assignment(hand.attempt).unwrap();
+                let assignment = self.workers[hand.worker].assignment(hand.attempt).unwrap();
                 assert_eq!((assignment.task, assignment.slot), (id, hand.slot));
                 assignments += 1;
             }
@@ -284,7 +280,7 @@ impl Scheduler {
         let (mut stealable, mut active, mut replaced) = (0, 0, 0);
         let keeps = |worker: &&Worker| worker.keeping == Keeping::Calls;
         assert_eq!(self.keepers, self.workers.values().filter(keeps).count());
-        for (&id, worker) in &self.workers {
+        for (id, worker) in self.workers.iter() {
             assert_ne!(id, WorkerId::DRIVER);
             assert_eq!(self.indexes.worker(worker.index), id);
             room.extend(

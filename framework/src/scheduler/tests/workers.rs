@@ -326,6 +326,6 @@ fn a_task_that_waits_is_not_taken_back_whatever_its_state_word_says() {
     env.scheduler.worker_stopping(W1, &mut env.host);
     env.pump();
     assert!(!env.host.lane(W2).contains(&d(1)));
-    let queued = &env.scheduler.workers[&W1].assignments;
+    let queued = &env.scheduler.workers[W1].assignments;
     assert!(queued.len() == 1 && Some(queued[0].task) == env.scheduler.task_of(d(1)));
 }

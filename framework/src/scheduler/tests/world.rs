@@ -94,7 +94,7 @@ impl World {
         for (_, offset) in std::mem::take(&mut self.host.freed) {
             let number = offset / 4096;
             assert!(self.extents.remove(&number), "freed what was not in use");
-            for worker in &self.workers {
+            for worker in self.workers.iter() {
                 assert!(
                     !worker.reads(number),
                     "freed under the eyes of {}",

@@ -204,5 +204,7 @@ const KEEP_BUFFER: usize = 1 << 20;
 
 fn trim(buffer: &mut Vec<u8>) {
     buffer.clear();
-    buffer.shrink_to(KEEP_BUFFER);
+    if buffer.capacity() > KEEP_BUFFER {
+        buffer.shrink_to(KEEP_BUFFER);
+    }
 }

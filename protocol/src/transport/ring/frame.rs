@@ -66,8 +66,15 @@ impl Header {
         Ok(header)
     }
 
+    /// Whether the frame is a message of one line.
+    #[inline]
+    pub(super) fn is_short(self) -> bool {
+        self.first && self.last && self.len <= NEAR
+    }
+
     /// Returns the number of words of the header, the payload, and the padding up to the next
     /// frame.
+    #[inline]
     pub(super) fn words(self) -> usize {
         (1 + self.len.div_ceil(8)).next_multiple_of(ALIGN)
     }
@@ -123,9 +130,21 @@ pub(super) fn write_far<W: Word>(data: &[W], at: u64, far: &[u8]) {
     });
 }
 
+/// Puts the payload of the [short](Header::is_short) frame at index `at` into `out`, like [`read`].
+#[inline]
+pub(super) fn read_short<W: Word>(data: &[W], at: u64, header: Header, out: &mut Vec<u8>) {
+    out.clear();
+    // The whole line, with the padding.
+    out.extend_from_slice(&[0; NEAR]);
+    if let Some(near) = out.first_chunk_mut::<NEAR>() {
+        let (_, words) = line(data, at).split_at(1);
+        load(words, near);
+    }
+    out.truncate(header.len);
+}
+
 /// Appends the payload of the frame at index `at` to `out`. Each word is loaded once, and no
 /// content of it is trusted. The words must belong to the consumer.
-#[inline]
 pub(super) fn read<W: Word>(data: &[W], at: u64, header: Header, out: &mut Vec<u8>) {
     let end = out.len() + header.len;
     // These are whole lines. The last one may have padding.

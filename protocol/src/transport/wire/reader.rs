@@ -192,6 +192,9 @@ impl<'a> Reader<'a> {
         mut arg: impl FnMut(&mut Reader<'a>) -> Result<T, WireError>,
     ) -> Result<Args<T>, WireError> {
         let count = self.count("arguments")?;
+        if count == 0 {
+            return Ok(Args::new());
+        }
         let mut args = Args::with_capacity(count.min(FORESIGHT));
         for _ in 0..count {
             args.push(arg(self)?);

@@ -4,13 +4,22 @@ use std::time::{Duration, Instant};
 
 use mobula_protocol::{Attempt, WorkerId};
 
-use super::Completions;
+use super::Completion;
 
 /// The effects of one step.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(in crate::engines::processes) struct Deferred {
     pub(in crate::engines::processes) completions: Completions,
     pub(in crate::engines::processes) seldom: Option<Box<Seldom>>,
+}
+
+/// Handles to complete.
+#[derive(Debug)]
+pub(in crate::engines::processes) enum Completions {
+    None,
+    /// Usually for a waiting caller. The list in [`Peers`](super::Peers) keeps its memory.
+    One(Completion),
+    Many(Vec<Completion>),
 }
 
 /// The effects that most steps do not have. They are in memory of their own, so a step that only

@@ -6,7 +6,6 @@ pub(super) mod deferred;
 pub(super) mod effects;
 pub(super) mod needs;
 pub(super) mod peer;
-pub(super) mod peer_table;
 pub(super) mod recovery;
 
 use std::sync::{
@@ -21,33 +20,29 @@ use mobula_protocol::{
 };
 use mobula_store::{Capacity, Heap, Loc, NumberMap, SegmentFile, SegmentId, Segments, Writables};
 
-use smallvec::SmallVec;
-
 use crate::engines::processes::{
     memory::orphans::Orphans,
     peers::{
         closing::Closings,
-        deferred::{Deferred, Seldom},
+        deferred::{Completions, Deferred, Seldom},
         needs::Needs,
         peer::Peer,
-        peer_table::PeerTable,
         recovery::ProcessSlots,
     },
     waiting::task_duration::TaskDurationEstimate,
 };
-use crate::scheduler::Scheduler;
+use crate::{scheduler::Scheduler, worker_table::WorkerTable};
 
 /// A list with more capacity than this is not kept for reuse.
 const KEEP_SCRATCH: usize = 1 << 14;
 
-/// Handles and the outcomes for them. A single entry, usually for a waiting caller, takes no memory
-/// of its own.
-pub(in crate::engines::processes) type Completions = SmallVec<[(Weak<ObjectHandle>, Outcome); 1]>;
+/// A handle and the outcome for it.
+pub(in crate::engines::processes) type Completion = (Weak<ObjectHandle>, Outcome);
 
 /// The peers of all workers, and the state for the effects of the scheduler.
 #[derive(Debug)]
 pub(in crate::engines::processes) struct Peers {
-    pub(in crate::engines::processes) peers: PeerTable,
+    pub(in crate::engines::processes) peers: WorkerTable<Peer>,
     /// Workers that are likely to have sent messages.
     busy: Vec<WorkerId>,
     /// Number of calls of `drain_likely`.
@@ -66,7 +61,7 @@ pub(in crate::engines::processes) struct Peers {
     /// Workers that wait for memory.
     pub(in crate::engines::processes) needs: Needs,
     /// Finished objects whose waiters the driver wakes after the lock is released.
-    pub(in crate::engines::processes) completions: Completions,
+    pub(in crate::engines::processes) completions: Vec<Completion>,
     /// The effects, besides completions, that follow after the lock is released.
     seldom: Option<Box<Seldom>>,
     /// Whether actors exist or have existed. A thread then has to notice the end of their last
@@ -82,7 +77,7 @@ pub(in crate::engines::processes) struct Peers {
     unflushed: Vec<WorkerId>,
     /// Like `spare_completions`, an empty list that is kept for its memory.
     scratch: Vec<ObjectId>,
-    spare_completions: Completions,
+    spare_completions: Vec<Completion>,
 }
 
 impl Peers {
@@ -93,7 +88,7 @@ impl Peers {
         capacity: Arc<Capacity>,
     ) -> Peers {
         Peers {
-            peers: PeerTable::default(),
+            peers: WorkerTable::default(),
             files: NumberMap::default(),
             heap,
             segments,
@@ -103,7 +98,7 @@ impl Peers {
             closings: Closings::default(),
             process_slots: ProcessSlots::default(),
             needs: Needs::default(),
-            completions: Completions::new(),
+            completions: Vec::new(),
             seldom: None,
             busy: Vec::new(),
             looks: 0,
@@ -113,7 +108,7 @@ impl Peers {
             defers_releases: false,
             unflushed: Vec::new(),
             scratch: Vec::new(),
-            spare_completions: Completions::new(),
+            spare_completions: Vec::new(),
         }
     }
 
@@ -123,7 +118,7 @@ impl Peers {
     }
 
     /// Keeps the memory of an empty list of completions, unless it is larger than `KEEP_SCRATCH`.
-    pub(in crate::engines::processes) fn keep_completions(&mut self, list: Completions) {
+    pub(in crate::engines::processes) fn keep_completions(&mut self, list: Vec<Completion>) {
         if list.capacity() <= KEEP_SCRATCH {
             self.spare_completions = list;
         }
@@ -412,12 +407,14 @@ impl Peers {
     fn deferred(&mut self) -> Deferred {
         Deferred {
             completions: match self.completions.len() {
-                // With at most one entry, the list keeps its memory.
-                0 | 1 => self.completions.pop().into_iter().collect(),
-                _ => std::mem::replace(
+                0 | 1 => self
+                    .completions
+                    .pop()
+                    .map_or(Completions::None, Completions::One),
+                _ => Completions::Many(std::mem::replace(
                     &mut self.completions,
                     std::mem::take(&mut self.spare_completions),
-                ),
+                )),
             },
             seldom: self.seldom.take(),
         }

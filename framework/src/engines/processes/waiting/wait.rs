@@ -7,6 +7,7 @@
 //! waiting wakes a further follower.
 
 use std::{
+    cell::Cell,
     hint, thread,
     time::{Duration, Instant},
 };
@@ -58,25 +59,27 @@ impl Driver {
         let Some(mut leader) = self.doorbell.lead() else {
             return false;
         };
+        // Answers that came before this thread led have spared the background thread a wake-up.
+        let more = Cell::new(true);
         loop {
             if !what.is_known() {
                 self.poll();
             }
             if what.is_known() {
-                self.leave(leader);
+                self.leave(leader, more.get());
                 return true;
             }
             let left = match deadline {
                 None => WATCHFUL,
                 Some(deadline) => match deadline.checked_duration_since(Instant::now()) {
                     None | Some(Duration::ZERO) => {
-                        self.leave(leader);
+                        self.leave(leader, more.get());
                         return false;
                     }
                     Some(left) => left.min(WATCHFUL),
                 },
             };
-            let news = || what.is_known() || self.read_ready();
+            let news = || what.is_known() || self.read_ready(&more);
             let found = if self.poll_policy.may_spin() {
                 let spun = self.spin.until(news);
                 self.poll_policy.spun(spun != Spun::InTime);
@@ -91,8 +94,8 @@ impl Driver {
         }
     }
 
-    /// Ends the role of the leader.
-    fn leave(&self, leader: Leader<'_>) {
+    /// Ends the role of the leader. `more` says whether it leaves answers behind that it has seen.
+    fn leave(&self, leader: Leader<'_>, more: bool) {
         // Answers to read are a hint, too: the background thread would have had to be woken for
         // them.
         let asked = leader.leave(|| {
@@ -102,7 +105,7 @@ impl Driver {
             }
             left.any() || left.packed
         });
-        if !asked && self.any_ready() {
+        if !asked && more {
             self.poll_policy.serve();
         }
     }
@@ -120,9 +123,10 @@ impl Driver {
         let Some(leader) = self.doorbell.lead() else {
             return;
         };
+        let more = Cell::new(false);
         let begin = Instant::now();
         loop {
-            self.read_ready();
+            self.read_ready(&more);
             let spent = begin.elapsed();
             if handle.outcome().is_some() || spent >= limit {
                 break;
@@ -141,7 +145,7 @@ impl Driver {
         // After a long yield, a wake-up would have been no later.
         let in_vain = handle.outcome().is_none() || begin.elapsed() > 2 * limit;
         self.poll_policy.lingered(in_vain);
-        self.leave(leader);
+        self.leave(leader, more.get());
         self.pass_on();
     }
 
@@ -162,7 +166,7 @@ impl Driver {
         self.followers.enter(own.clone());
         // The leader may have left between the attempt to lead and the line above.
         match self.doorbell.lead() {
-            Some(leader) => self.leave(leader),
+            Some(leader) => self.leave(leader, self.any_ready()),
             None => match deadline {
                 None => thread::park(),
                 Some(deadline) => {

@@ -117,7 +117,7 @@ fn constructors_that_crash_use_up_the_restarts() {
     // The worker that was started for the third attempt belongs to the pool.
     assert_eq!(env.started(), 2);
     assert!(env.host.control(W3).is_none());
-    assert_eq!(env.scheduler.workers[&W3].actor, None);
+    assert_eq!(env.scheduler.workers[W3].actor, None);
     env.assert_over();
 }
 

@@ -144,7 +144,7 @@ fn it_ends_with_its_last_call_in_every_state() {
             if at != At::Constructing && at != At::ConstructingAgain {
                 env.start(W2, actor);
             }
-            let construction = env.scheduler.workers[&W2].assignments[0];
+            let construction = env.scheduler.workers[W2].assignments[0];
             let made = TaskMessage {
                 id: actor,
                 slot: construction.slot,
@@ -159,7 +159,7 @@ fn it_ends_with_its_last_call_in_every_state() {
             env.pump();
         }
         for call in calls {
-            let assignment = env.scheduler.workers[&W2].assignments[0];
+            let assignment = env.scheduler.workers[W2].assignments[0];
             if at != At::Calling || call != calls[0] {
                 env.start(W2, call);
             }

@@ -128,7 +128,7 @@ impl World {
     /// A worker is gone. All its messages have been read.
     pub(super) fn lose_worker(&mut self, index: usize, intended: bool) {
         let worker = self.workers.swap_remove(index);
-        if self.scheduler.workers[&worker.id].killed {
+        if self.scheduler.workers[worker.id].killed {
             // Another task is to blame, so these runs do not count.
             for (task, _) in &worker.tasks {
                 let lives = self.lives.get_mut(&task.id).unwrap();

@@ -18,7 +18,7 @@ impl World {
                 continue;
             }
             let worker = &self.workers[index];
-            let held = &self.scheduler.workers[&worker.id].held;
+            let held = &self.scheduler.workers[worker.id].held;
             assert!(held.iter().all(|(id, _)| worker.entries.contains_key(&id)));
             assert_eq!(held.len(), worker.entries.len());
             for (id, entry) in &worker.entries {

@@ -50,7 +50,7 @@ impl World {
 
     /// The task waits, or goes on. If it has resources, the worker reports that.
     pub(super) fn pause(&self, worker: &mut Worker, attempt: Attempt, paused: bool) {
-        let mut scheduled = self.scheduler.workers[&worker.id].assignments.iter();
+        let mut scheduled = self.scheduler.workers[worker.id].assignments.iter();
         let found = scheduled.find(|assignment| assignment.attempt == attempt);
         let task = found.and_then(|found| self.scheduler.tasks.get(found.task));
         if task.is_some_and(|task| task.claims()) {

@@ -264,7 +264,7 @@ fn kept_by_worker(scheduler: &Scheduler, from: WorkerId, message: &FromWorker) -
     else {
         return None;
     };
-    let worker = scheduler.workers.get(&from)?;
+    let worker = scheduler.workers.get(from)?;
     let task = scheduler.tasks.get(worker.assignment(*attempt)?.task)?;
     let kept = task.outputs == Outputs::None && worker.held.contains(*id);
     stored(value).filter(|_| kept)
