@@ -30,7 +30,8 @@ impl<T> WorkerTable<T> {
     // One copy: the call takes less code than its inside.
     #[inline(never)]
     fn position(&self, id: WorkerId) -> Option<usize> {
-        let guess = id.0.wrapping_sub(self.ids.first()?.0) as usize;
+        // The driver is no worker, and its number is the lowest.
+        let guess = id.0.checked_sub(self.ids.first()?.0)? as usize;
         if self.ids.get(guess) == Some(&id) {
             return Some(guess);
         }

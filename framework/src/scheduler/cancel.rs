@@ -180,7 +180,7 @@ impl Scheduler {
         let Some(found) = self.tasks.get_mut(task) else {
             return Ok(());
         };
-        let old = found.timers.as_mut().and_then(|timers| timers.limit.take());
+        let old = found.timers_mut().and_then(|timers| timers.limit.take());
         if let Some(timer) = old {
             self.timers.remove(timer);
         }
@@ -192,7 +192,7 @@ impl Scheduler {
         if let Some(at) = limit.and_then(|limit| host.now().checked_add(limit)) {
             let timer = self.set_timer(at, Due::Limit(task, attempt), host);
             if let Some(found) = self.tasks.get_mut(task) {
-                found.timers.get_or_insert_default().limit = Some(timer);
+                found.more_timers().limit = Some(timer);
             }
         }
         Ok(())
@@ -206,7 +206,7 @@ impl Scheduler {
         if let Some(at) = at {
             let timer = self.set_timer(at, Due::Deadline(id), host);
             if let Some(task) = self.tasks.get_mut(id) {
-                task.timers.get_or_insert_default().deadline = Some(timer);
+                task.more_timers().deadline = Some(timer);
             }
         }
     }
@@ -222,7 +222,7 @@ impl Scheduler {
         let Some(task) = self.tasks.get_mut(id) else {
             return;
         };
-        if let Some(timers) = &mut task.timers {
+        if let Some(timers) = task.timers_mut() {
             timers.deadline = None;
         }
         let options = task.options(&self.functions).clone();
@@ -238,7 +238,7 @@ impl Scheduler {
         let Some(task) = self.tasks.get_mut(id) else {
             return;
         };
-        if let Some(timers) = &mut task.timers {
+        if let Some(timers) = task.timers_mut() {
             timers.limit = None;
         }
         let Some(hand) = task.state.assigned() else {
@@ -248,7 +248,7 @@ impl Scheduler {
             return;
         }
         let options = task.options(&self.functions).clone();
-        if options.retry_timeouts && task.retries > 0 && task.role.is_none() {
+        if options.retry_timeouts && task.retries > 0 && task.role().is_none() {
             return self.run_anew(id, hand, &options, host);
         }
         let name = self.task_name(id);
@@ -288,9 +288,11 @@ impl Scheduler {
             TaskState::Abandoned(hand),
         );
         old.outputs = Outputs::None;
-        old.claim = task.claim.as_mut().map(|claim| claim.split_off());
+        if let Some(claim) = task.claim_mut() {
+            old.extra_mut().claim = Some(claim.split_off());
+        }
         for arg in &old.args {
-            arg.for_each_object(|object| self.add_ref(object));
+            arg.for_each_object(|object| self.objects.add_ref(object));
         }
         let old = self.task_submitted(Box::new(old), host);
         if let Some(worker) = self.workers.get_mut(hand.worker) {

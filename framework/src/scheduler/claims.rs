@@ -84,26 +84,24 @@ impl Worker {
     }
 }
 
+impl Worker {
+    /// Returns whether the worker holds all objects in the message that are not new. Then it was
+    /// told of them.
+    pub(super) fn holds_all_of(&self, message: &FromWorker) -> bool {
+        let mut all_held = true;
+        for_each_mention(message, |id| all_held &= self.held.contains(id));
+        all_held
+    }
+}
+
 impl Scheduler {
-    /// Checks that the worker was told of all ids in the message that are not new.
-    pub(super) fn check_ids(
+    /// Checks that the worker was told of all ids in a message, which mentions at least one object
+    /// without a hold.
+    pub(super) fn check_others(
         &mut self,
         from: WorkerId,
         message: &FromWorker,
     ) -> Result<(), Violation> {
-        let Some(worker) = self.workers.get(from) else {
-            return Ok(());
-        };
-        let mut all_held = true;
-        for_each_mention(message, |id| all_held &= worker.held.contains(id));
-        match all_held {
-            true => Ok(()),
-            false => self.check_others(from, message),
-        }
-    }
-
-    /// Checks the ids of a message that mentions at least one object without a hold.
-    fn check_others(&mut self, from: WorkerId, message: &FromWorker) -> Result<(), Violation> {
         let mut stranger = None;
         for_each_mention(message, |id| {
             if stranger.is_none() && !self.was_told(from, id) {

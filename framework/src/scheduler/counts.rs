@@ -7,6 +7,7 @@ use super::{
     Host, Scheduler,
     lending::is_shared,
     object::{Object, ObjectState},
+    table::Objects,
 };
 
 /// The store allocates memory in units of this many bytes.
@@ -24,16 +25,10 @@ impl Scheduler {
     /// [checked](Scheduler::check_value) the value.
     pub(super) fn begin_value(&mut self, value: &Value) {
         for nested in value.nested() {
-            self.add_ref(nested);
+            self.objects.add_ref(nested);
         }
         if let Some(loc) = stored(value) {
             self.used = self.used.wrapping_add(footprint(loc));
-        }
-    }
-
-    pub(super) fn add_ref(&mut self, id: ObjectId) {
-        if let Some(object) = self.objects.get_mut(id) {
-            object.refs += 1;
         }
     }
 
@@ -106,12 +101,21 @@ impl Scheduler {
             next = rest.pop();
         }
     }
+}
+
+/// Counts that no other part of the scheduler depends on.
+impl Objects {
+    pub(super) fn add_ref(&mut self, id: ObjectId) {
+        if let Some(object) = self.get_mut(id) {
+            object.refs += 1;
+        }
+    }
 
     /// Pins or unpins an object, and the arrays inside if the object is ready. A reader of the
     /// object reads its arrays in place.
     pub(super) fn shift_pins(&mut self, id: ObjectId, step: Step) {
         self.shift_pin(id, step);
-        let value = self.objects.get(id).and_then(Object::value);
+        let value = self.get(id).and_then(Object::value);
         if let Some(value) = value.filter(|value| !value.attachments.is_empty()).cloned() {
             self.shift_array_pins(&value, step);
         }
@@ -138,7 +142,7 @@ impl Scheduler {
     }
 
     fn shift_pin(&mut self, id: ObjectId, step: Step) {
-        if let Some(object) = self.objects.get_mut(id) {
+        if let Some(object) = self.get_mut(id) {
             match step {
                 Step::Begin => object.pins += 1,
                 Step::End => object.pins -= 1,

@@ -132,10 +132,10 @@ impl Scheduler {
             slot,
         });
         worker.is_given(id);
-        self.with_objects(id, |scheduler, specs| {
-            scheduler.shift_arg_pins(specs, Step::Begin)
-        });
         if let Some(task) = self.tasks.get(id) {
+            if !task.plain {
+                self.objects.shift_arg_pins(&task.args, Step::Begin);
+            }
             limited |= task.options.is_some();
             let mut args = Args::with_capacity(task.args.len());
             for spec in &task.args {
@@ -253,9 +253,9 @@ impl Scheduler {
     pub(super) fn unqueue(&mut self, id: TaskId, host: &mut impl Host) {
         self.task_returned(id, host);
         self.end_claim_of(id);
-        self.with_objects(id, |scheduler, specs| {
-            scheduler.shift_arg_pins(specs, Step::End)
-        });
+        if let Some(task) = self.tasks.get(id) {
+            self.objects.shift_arg_pins(&task.args, Step::End);
+        }
     }
 
     /// Calls `f` with the arguments of a task if they refer to objects. The task has no arguments

@@ -13,13 +13,28 @@ pub(crate) struct Function {
     pub(crate) role: CallRole,
     /// The options of calls without options of their own.
     pub(crate) options: TaskOptions,
+    /// Whether these options ask for nothing at the submission but retries.
+    pub(super) is_simple: bool,
 }
 
 /// The options of an unregistered function.
 static OF_NONE: TaskOptions = TaskOptions::DEFAULT;
 
 impl Function {
-    fn of(functions: &[Function], function: FunctionIndex) -> Option<&Function> {
+    pub(crate) fn new(name: &'static str, role: CallRole, options: TaskOptions) -> Function {
+        let is_simple =
+            options.priority.is_none() && options.deadline.is_none() && options.resources.is_none();
+        Function {
+            name,
+            role,
+            options,
+            is_simple,
+        }
+    }
+
+    /// Returns a function, if there is one of this number.
+    #[inline]
+    pub(super) fn of(functions: &[Function], function: FunctionIndex) -> Option<&Function> {
         functions.get(usize::try_from(function.0).ok()?)
     }
 

@@ -25,7 +25,7 @@ impl Scheduler {
         });
         if !hold.pinned && matches!(object.state, ObjectState::Ready(_)) {
             hold.pinned = true;
-            self.shift_pins(id, Step::Begin);
+            self.objects.shift_pins(id, Step::Begin);
         }
     }
 
@@ -47,7 +47,7 @@ impl Scheduler {
     /// Releases the ref and the pin of a hold that is no longer listed.
     pub(super) fn give_up(&mut self, id: ObjectId, hold: Hold, host: &mut impl Host) {
         if hold.pinned {
-            self.shift_pins(id, Step::End);
+            self.objects.shift_pins(id, Step::End);
         }
         self.drop_ref(id, host);
     }

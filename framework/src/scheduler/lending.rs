@@ -282,7 +282,7 @@ impl Scheduler {
 
     /// Makes a pending object that keeps the array.
     fn promise(&mut self, id: ObjectId, array: ObjectId, from: WorkerId) {
-        self.add_ref(array);
+        self.objects.add_ref(array);
         self.asked_of_arrays.insert(id, array);
         self.insert_request(id, from);
     }

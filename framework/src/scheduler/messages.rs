@@ -8,8 +8,8 @@ use super::{
     objects::unknown,
     ready::Siblings,
     task::{Outputs, TaskState},
-    task_table::TaskId,
-    worker::{Worker, WorkerState},
+    task_table::{TaskId, Tasks},
+    worker::{Assignment, Worker, WorkerState},
 };
 use mobula_protocol::{
     Attempt, Error, ObjectId, Outcome, TaskSlot, WorkerId,
@@ -37,14 +37,15 @@ impl Scheduler {
             self.on_late_message(from, message, host);
             return Ok(());
         }
-        match self.workers.get(from).map(|worker| worker.state) {
-            Some(WorkerState::Up | WorkerState::Retiring | WorkerState::ShuttingDown) => {}
-            Some(WorkerState::Starting) => {
-                return Err(Violation::new(format!("{from} spoke before it registered")));
-            }
-            None => return Err(Violation::new(format!("{from} is not there"))),
+        let Some(worker) = self.workers.get(from) else {
+            return Err(Violation::new(format!("{from} is not there")));
+        };
+        if worker.state == WorkerState::Starting {
+            return Err(Violation::new(format!("{from} spoke before it registered")));
         }
-        self.check_ids(from, &message)?;
+        if !worker.holds_all_of(&message) {
+            self.check_others(from, &message)?;
+        }
         match message {
             FromWorker::Done {
                 id,
@@ -213,11 +214,15 @@ impl Scheduler {
         if let Ok(value) = &outcome {
             self.check_value(value, id)?;
         }
-        let task_id = self.task_with(from, id, slot, attempt)?;
         let most = self.config.prefetch;
-        let Some(worker) = self.workers.get_mut(from) else {
-            return Ok(());
+        let Some((worker, assignment)) = self.workers.get_mut(from).and_then(|worker| {
+            let assignment = *worker.assignment(attempt)?;
+            let is_it = assignment.is_of(id, slot, &self.tasks);
+            is_it.then_some((worker, assignment))
+        }) else {
+            return Err(no_such_run(from, id, slot, attempt));
         };
+        let task_id = assignment.task;
         worker.complete(attempt);
         worker.children = Siblings::default();
         worker.ended = true;
@@ -340,15 +345,24 @@ impl Scheduler {
     ) -> Result<TaskId, Violation> {
         let worker = self.workers.get(from);
         let assignment = worker.and_then(|worker| worker.assignment(attempt));
-        let found = assignment.filter(|assignment| {
-            let task = self.tasks.get(assignment.task);
-            assignment.slot == slot && task.is_some_and(|task| task.id == id)
-        });
-        found.map(|assignment| assignment.task).ok_or_else(|| {
-            Violation::new(format!(
-                "{from} spoke of task {id} in slot {}, attempt {}, which it does not have",
-                slot.0, attempt.0
-            ))
-        })
+        let found = assignment.filter(|assignment| assignment.is_of(id, slot, &self.tasks));
+        found
+            .map(|assignment| assignment.task)
+            .ok_or_else(|| no_such_run(from, id, slot, attempt))
     }
+}
+
+impl Assignment {
+    /// Returns whether this is the assignment of the task with this id, in this slot.
+    fn is_of(&self, id: ObjectId, slot: TaskSlot, tasks: &Tasks) -> bool {
+        self.slot == slot && tasks.get(self.task).is_some_and(|task| task.id == id)
+    }
+}
+
+#[cold]
+fn no_such_run(from: WorkerId, id: ObjectId, slot: TaskSlot, attempt: Attempt) -> Violation {
+    Violation::new(format!(
+        "{from} spoke of task {id} in slot {}, attempt {}, which it does not have",
+        slot.0, attempt.0
+    ))
 }

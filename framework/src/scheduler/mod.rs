@@ -108,6 +108,7 @@ mod recycle;
 mod resources;
 mod shortage;
 mod split;
+mod submission;
 mod table;
 mod task;
 mod task_table;

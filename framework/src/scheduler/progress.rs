@@ -12,7 +12,7 @@ impl Scheduler {
         let assignment = worker.and_then(|worker| worker.assignment(run));
         let task = assignment.map(|assignment| assignment.task);
         if let Some(task) = task.and_then(|task| self.tasks.get_mut(task)) {
-            task.progress = Some(Box::new((run, progress)));
+            task.extra_mut().progress = Some(Box::new((run, progress)));
         }
     }
 
@@ -25,7 +25,7 @@ impl Scheduler {
         let task = self.tasks.get(task)?;
         let hand = task.state.assigned()?;
         // The progress of an earlier run does not apply to this run.
-        let (run, progress) = task.progress.as_deref()?;
+        let (run, progress) = task.extra()?.progress.as_deref()?;
         (*run == hand.attempt).then_some(*progress)
     }
 }

@@ -24,8 +24,6 @@ pub(super) struct Task {
     /// Number of retries left.
     pub(super) retries: u32,
     pub(super) state: TaskState,
-    /// The role of the task for an actor.
-    pub(super) role: Option<Box<ActorRole>>,
     /// A worker may have begun the task in some attempt, and may have written to memory lent to it.
     pub(super) begun: bool,
     /// The deaths of workers that had the task.
@@ -41,11 +39,19 @@ pub(super) struct Task {
     pub(super) priority: i32,
     /// The task that made the call.
     pub(super) parent: Option<TaskId>,
-    /// The task's time limits, if any.
+    /// The parts that most tasks do not have. Without them a task takes two cache lines less.
+    extra: Option<Box<Extra>>,
+}
+
+/// The parts of a task that most tasks do not have.
+#[derive(Debug, Default)]
+pub(super) struct Extra {
+    /// The role of the task for an actor.
+    pub(super) role: Option<ActorRole>,
     pub(super) timers: Option<Box<TaskTimers>>,
-    /// The task's resources, if any.
+    /// The task's resources.
     pub(super) claim: Option<Box<Claim>>,
-    /// The progress that a run of the task has reported, if any.
+    /// The progress that a run of the task has reported.
     pub(super) progress: Option<Box<(Attempt, TaskProgress)>>,
 }
 
@@ -135,16 +141,13 @@ impl Task {
             options: None,
             retries: 0,
             state,
-            role: None,
             begun: false,
             losses: Losses::default(),
             detached: false,
             admitted: false,
             priority: 0,
             parent: None,
-            timers: None,
-            claim: None,
-            progress: None,
+            extra: None,
         }
     }
 
@@ -167,16 +170,59 @@ impl Task {
         self.options = None;
         self.retries = 0;
         self.state = state;
-        self.role = None;
         self.begun = false;
         self.losses = Losses::default();
         self.detached = false;
         self.admitted = false;
         self.priority = 0;
         self.parent = None;
-        self.timers = None;
-        self.claim = None;
-        self.progress = None;
+        self.extra = None;
+    }
+
+    /// Returns the parts that most tasks do not have, if this task has any.
+    #[inline]
+    pub(super) fn extra(&self) -> Option<&Extra> {
+        self.extra.as_deref()
+    }
+
+    /// Returns these parts, for an addition.
+    pub(super) fn extra_mut(&mut self) -> &mut Extra {
+        self.extra.get_or_insert_default()
+    }
+
+    /// Takes these parts out.
+    #[inline]
+    pub(super) fn take_extra(&mut self) -> Option<Box<Extra>> {
+        self.extra.take()
+    }
+
+    /// Returns the role of the task for an actor.
+    #[inline]
+    pub(super) fn role(&self) -> Option<&ActorRole> {
+        self.extra()?.role.as_ref()
+    }
+
+    /// Returns the task's resources, if it needs any.
+    pub(super) fn claim(&self) -> Option<&Claim> {
+        self.extra()?.claim.as_deref()
+    }
+
+    /// Takes the task's resources out.
+    pub(super) fn take_claim(&mut self) -> Option<Box<Claim>> {
+        self.extra.as_mut()?.claim.take()
+    }
+
+    pub(super) fn claim_mut(&mut self) -> Option<&mut Claim> {
+        self.extra.as_mut()?.claim.as_deref_mut()
+    }
+
+    pub(super) fn timers_mut(&mut self) -> Option<&mut TaskTimers> {
+        self.extra.as_mut()?.timers.as_deref_mut()
+    }
+
+    /// Returns the task's time limits, for an addition.
+    pub(super) fn more_timers(&mut self) -> &mut TaskTimers {
+        self.extra_mut().timers.get_or_insert_default()
     }
 
     /// Returns the task's own options, or the options of its function.
@@ -205,7 +251,7 @@ impl Task {
 
     /// Returns the actor whose method the task calls.
     pub(super) fn actor(&self) -> Option<ObjectId> {
-        match self.role.as_deref() {
+        match self.role() {
             Some(ActorRole::Call(call)) => Some(call.actor),
             _ => None,
         }

@@ -113,7 +113,7 @@ impl Tasks {
     pub(super) fn keep_memory(&mut self, mut task: Box<Task>) {
         if self.spare.len() < SPARE {
             task.args.clear();
-            task.role = None;
+            drop(task.take_extra());
             self.spare.push(task);
         }
     }

@@ -55,7 +55,7 @@ impl Scheduler {
     /// Records a task that is about to fail with `error`.
     #[cold]
     pub(super) fn note_failure(&mut self, task: &Task, error: &Error) {
-        let constructs = matches!(task.role.as_deref(), Some(ActorRole::Constructor));
+        let constructs = matches!(task.role(), Some(ActorRole::Constructor));
         if let Some(output) = task.output()
             && !constructs
             && task.stream().is_none()

@@ -347,15 +347,12 @@ impl fmt::Debug for Driver {
 
 /// Returns the facts that the scheduler has to know of a function.
 fn known(function: &'static RemoteFn) -> scheduler::Function {
-    scheduler::Function {
-        name: function.name,
-        role: match function.role {
-            Role::Method { exclusive, group } => CallRole {
-                interleaves: function.asynchronous && !exclusive,
-                group,
-            },
-            Role::Function | Role::Constructor { .. } => CallRole::default(),
+    let role = match function.role {
+        Role::Method { exclusive, group } => CallRole {
+            interleaves: function.asynchronous && !exclusive,
+            group,
         },
-        options: function.options.clone(),
-    }
+        Role::Function | Role::Constructor { .. } => CallRole::default(),
+    };
+    scheduler::Function::new(function.name, role, function.options.clone())
 }

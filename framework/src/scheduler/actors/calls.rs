@@ -71,7 +71,7 @@ impl Scheduler {
         call: Call,
         host: &mut impl Host,
     ) {
-        self.add_ref(call.actor);
+        self.objects.add_ref(call.actor);
         if let Some(actor) = self.actors.get_mut(&call.actor) {
             actor.pending += 1;
             actor.queues.entry(call.queue).or_default().push_back(id);
@@ -129,7 +129,7 @@ impl Scheduler {
 
     /// Returns the role of a task for an actor.
     pub(in crate::scheduler) fn role_of(&self, id: TaskId) -> Option<ActorRole> {
-        self.tasks.get(id)?.role.as_deref().copied()
+        self.tasks.get(id)?.role().copied()
     }
 
     /// Assigns ready constructors and calls of actors that have changed.

@@ -11,7 +11,7 @@ impl Scheduler {
     /// Whether the task waits in the queue of an actor, or for its process, and not in the common
     /// queue.
     pub(in crate::scheduler) fn waits_for_actor(&self, id: TaskId, task: &Task) -> bool {
-        match task.role.as_deref() {
+        match task.role() {
             None => false,
             Some(ActorRole::Constructor) => {
                 let actor = self.actors.get(&task.id);
@@ -30,7 +30,7 @@ impl Scheduler {
         let mut running: HashMap<(ObjectId, usize), u32> = HashMap::new();
         for (id, task) in self.tasks.iter() {
             let queued = task.state.hand().is_some();
-            match task.role.as_deref() {
+            match task.role() {
                 None => continue,
                 Some(ActorRole::Constructor) => {
                     let known = self.actors.contains_key(&task.id);

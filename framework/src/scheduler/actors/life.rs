@@ -47,7 +47,7 @@ impl Scheduler {
         let Some(task) = self.tasks.get_mut(constructor) else {
             return;
         };
-        task.claim = None;
+        task.extra_mut().claim = None;
         let (id, granted) = (task.id, task.options(&self.functions).resources.clone());
         let grant = Grant { need, units };
         self.begin_grant(&grant);
@@ -151,12 +151,12 @@ impl Scheduler {
         let (constructor, args) = (actor.constructor, actor.args.clone());
         let options = self.constructor_options(constructor, &actor.options);
         for arg in &args {
-            arg.for_each_object(|object| self.add_ref(object));
+            arg.for_each_object(|object| self.objects.add_ref(object));
         }
         let mut task = Task::new(id, constructor, args, TaskState::Ready);
         task.options = options;
         task.outputs = Outputs::None;
-        task.role = Some(Box::new(ActorRole::Constructor));
+        task.extra_mut().role = Some(ActorRole::Constructor);
         let task = self.task_submitted(Box::new(task), host);
         self.hand_over(task, worker, host);
     }

@@ -192,7 +192,7 @@ impl Scheduler {
             return Ok(());
         }
         for arg in &args {
-            arg.for_each_object(|id| self.add_ref(id));
+            arg.for_each_object(|id| self.objects.add_ref(id));
         }
         if let Some(name) = &options.name {
             self.names_of_actors.insert(name.clone(), id);

@@ -54,7 +54,7 @@ impl Scheduler {
         let Some(item) = value.map(item_of).filter(|_| self.is_queue(queue)) else {
             return;
         };
-        item.for_each_object(|id| self.add_ref(id));
+        item.for_each_object(|id| self.objects.add_ref(id));
         self.in_line(queue, host, |line, events| {
             line.give_back(place, item, events);
         });

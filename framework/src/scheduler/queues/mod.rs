@@ -147,7 +147,7 @@ impl Scheduler {
         let items = values.into_iter().map(|value| self.item(value, id));
         let items = items.collect::<Result<Vec<_>, _>>()?;
         for item in &items {
-            item.for_each_object(|id| self.add_ref(id));
+            item.for_each_object(|id| self.objects.add_ref(id));
         }
         self.insert_request(id, from);
         let mut events = Vec::new();

@@ -22,13 +22,13 @@ impl Scheduler {
         let mut all = Pool::new(&resources.totals);
         let mut claims: HashMap<WorkerId, u32> = HashMap::new();
         for (id, task) in self.tasks.iter() {
-            let Some(claim) = &task.claim else {
+            let Some(claim) = task.claim() else {
                 assert!(!waiting.contains(&id), "{} needs nothing", task.id);
                 continue;
             };
-            let constructs = matches!(task.role.as_deref(), Some(ActorRole::Constructor));
+            let constructs = matches!(task.role(), Some(ActorRole::Constructor));
             assert!(
-                task.role.is_none() || constructs,
+                task.role().is_none() || constructs,
                 "{} is an actor's",
                 task.id
             );

@@ -150,7 +150,7 @@ impl Scheduler {
             return false;
         };
         let priority = task.priority;
-        let Some(claim) = &mut task.claim else {
+        let Some(claim) = task.claim_mut() else {
             return false;
         };
         let waiting = &mut self.resources.waiting;
@@ -200,7 +200,7 @@ impl Scheduler {
         if self.provide(id, &units).is_none() {
             return;
         }
-        let claim = self.tasks.get_mut(id).and_then(|task| task.claim.as_mut());
+        let claim = self.tasks.get_mut(id).and_then(Task::claim_mut);
         if let Some(claim) = claim {
             claim.got = Some(Got {
                 worker: worker_id,
@@ -216,7 +216,7 @@ impl Scheduler {
     /// then name the units. Returns the task's need.
     pub(super) fn provide(&mut self, id: TaskId, units: &GotUnits) -> Option<Arc<Need>> {
         let task = self.tasks.get_mut(id)?;
-        let claim = task.claim.as_ref()?;
+        let claim = task.claim()?;
         let need = claim.need.clone();
         if let Some(place) = claim.place {
             self.resources.waiting.remove(place, &need);
@@ -301,11 +301,11 @@ impl Scheduler {
 
     /// Ends the claim of a task in the table, like [`end_claim`](Self::end_claim).
     pub(super) fn end_claim_of(&mut self, id: TaskId) {
-        let claim = self.tasks.get_mut(id).and_then(|task| task.claim.take());
+        let claim = self.tasks.get_mut(id).and_then(Task::take_claim);
         if let Some(mut claim) = claim {
             self.end_claim(&mut claim);
             if let Some(task) = self.tasks.get_mut(id) {
-                task.claim = Some(claim);
+                task.extra_mut().claim = Some(claim);
             }
         }
     }
@@ -328,7 +328,7 @@ impl Scheduler {
         let worker = self.workers.get(from);
         let task = worker.and_then(|worker| Some(worker.assignment(attempt)?.task));
         let task = task.and_then(|task| self.tasks.get_mut(task));
-        let claim = task.and_then(|task| task.claim.as_mut());
+        let claim = task.and_then(Task::claim_mut);
         let got = claim.and_then(|claim| Some((claim.need.clone(), claim.got.as_mut()?)));
         let Some((need, got)) = got.filter(|(_, got)| got.paused != paused) else {
             return Err(Violation::new(format!(
@@ -357,6 +357,6 @@ impl Scheduler {
 impl Task {
     /// Returns whether the task needs resources.
     pub(super) fn claims(&self) -> bool {
-        self.claim.is_some()
+        self.claim().is_some()
     }
 }

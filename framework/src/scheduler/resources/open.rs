@@ -65,7 +65,7 @@ impl Scheduler {
         if place.priority.0 != first {
             return place.priority.0 > first;
         }
-        let claim = self.tasks.get(task).and_then(|task| task.claim.as_deref());
+        let claim = self.tasks.get(task).and_then(|task| task.claim());
         claim.is_none_or(|claim: &Claim| claim.due <= self.ready.handed_out())
     }
 

@@ -195,11 +195,7 @@ pub(super) fn d(seq: u64) -> ObjectId {
 }
 
 pub(super) fn function(name: &'static str, role: CallRole) -> Function {
-    Function {
-        name,
-        role,
-        options: TaskOptions::DEFAULT,
-    }
+    Function::new(name, role, TaskOptions::DEFAULT)
 }
 
 /// Returns an id of a worker's.

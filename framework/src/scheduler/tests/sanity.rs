@@ -107,7 +107,7 @@ impl Scheduler {
         }
         for (_, task) in self.tasks.iter() {
             recount.refer_all(&task.args);
-            if let Some(ActorRole::Call(call)) = task.role.as_deref() {
+            if let Some(ActorRole::Call(call)) = task.role() {
                 recount.refer(call.actor);
             }
             if task.state.hand().is_some() {
@@ -174,7 +174,7 @@ impl Scheduler {
             }
             let in_queue = ready.remove(&id);
             // The places of waiting tasks with resources are checked elsewhere.
-            let elsewhere = task.role.is_some() || task.claims();
+            let elsewhere = task.role().is_some() || task.claims();
             assert_eq!(
                 task.state == TaskState::Ready,
                 in_queue
@@ -194,7 +194,7 @@ impl Scheduler {
             assert_eq!(
                 nobody_waits,
                 matches!(task.state, TaskState::Abandoned(_))
-                    || matches!(task.role.as_deref(), Some(ActorRole::Constructor)) && nobody_waits
+                    || matches!(task.role(), Some(ActorRole::Constructor)) && nobody_waits
             );
         }
         // The remaining entries of the queue are tasks that have ended there.
