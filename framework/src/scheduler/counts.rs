@@ -114,8 +114,11 @@ impl Objects {
     /// Pins or unpins an object, and the arrays inside if the object is ready. A reader of the
     /// object reads its arrays in place.
     pub(super) fn shift_pins(&mut self, id: ObjectId, step: Step) {
-        self.shift_pin(id, step);
-        let value = self.get(id).and_then(Object::value);
+        let Some(object) = self.get_mut(id) else {
+            return;
+        };
+        object.shift_pins(step);
+        let value = object.value();
         if let Some(value) = value.filter(|value| !value.attachments.is_empty()).cloned() {
             self.shift_array_pins(&value, step);
         }
@@ -135,18 +138,20 @@ impl Objects {
 
     fn shift_array_pins(&mut self, value: &Value, step: Step) {
         for attachment in &value.attachments {
-            if let WireAttachment::Array { id, .. } = attachment {
-                self.shift_pin(*id, step);
+            if let WireAttachment::Array { id, .. } = attachment
+                && let Some(object) = self.get_mut(*id)
+            {
+                object.shift_pins(step);
             }
         }
     }
+}
 
-    fn shift_pin(&mut self, id: ObjectId, step: Step) {
-        if let Some(object) = self.get_mut(id) {
-            match step {
-                Step::Begin => object.pins += 1,
-                Step::End => object.pins -= 1,
-            }
+impl Object {
+    fn shift_pins(&mut self, step: Step) {
+        match step {
+            Step::Begin => self.pins += 1,
+            Step::End => self.pins -= 1,
         }
     }
 }

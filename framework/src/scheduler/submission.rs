@@ -13,7 +13,7 @@ use super::{
     counts::stored,
     functions::Function,
     needs::Claim,
-    object::{Maker, Object, ObjectState},
+    object::{Maker, ObjectState},
     objects::{BadAttachment, check_format},
     task::{Outputs, Task, TaskState, are_plain},
     task_table::TaskId,
@@ -331,10 +331,16 @@ impl Scheduler {
             return;
         };
         for arg in &task.args {
-            arg.for_each_object(|object| self.objects.add_ref(object));
+            if let ArgSpec::Value(value) = arg {
+                value.nested().for_each(|id| self.objects.add_ref(id));
+                continue;
+            }
             for input in arg.objects() {
-                let object = self.objects.get_mut(*input);
-                if let Some(pending) = object.and_then(Object::pending_mut) {
+                let Some(object) = self.objects.get_mut(*input) else {
+                    continue;
+                };
+                object.refs += 1;
+                if let Some(pending) = object.pending_mut() {
                     pending.more_followers().dependents.push(id);
                 }
             }

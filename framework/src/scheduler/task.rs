@@ -243,8 +243,11 @@ impl Task {
 
     /// Returns the stream that the task fills.
     pub(super) fn stream(&self) -> Option<ObjectId> {
-        match (self.outputs, self.args.last()) {
-            (Outputs::Stream, Some(ArgSpec::Object(queue))) => Some(*queue),
+        if self.outputs != Outputs::Stream {
+            return None;
+        }
+        match self.args.last() {
+            Some(ArgSpec::Object(queue)) => Some(*queue),
             _ => None,
         }
     }

@@ -37,7 +37,7 @@ impl Scheduler {
 
     // A list replaces recursion, since chains of dependents can be longer than the stack.
     fn fail_doomed(&mut self, mut after: After, host: &mut impl Host) {
-        while let Some((id, error)) = after.doomed.pop_front() {
+        while let Some((id, error)) = after.doomed.as_mut().and_then(|list| list.pop_front()) {
             self.finish_one(id, Err(error), &mut after, host);
         }
     }
@@ -196,7 +196,8 @@ impl Scheduler {
                 Err(cause) => {
                     if let Some(function) = self.tasks.get(dependent).map(|task| task.function) {
                         let error = Error::dependency(self.name(function), cause);
-                        after.doomed.push_back((dependent, error));
+                        let doomed = after.doomed.get_or_insert_default();
+                        doomed.push_back((dependent, error));
                     }
                 }
             }
@@ -236,6 +237,6 @@ impl Scheduler {
 struct After {
     /// The group of dependents that are ready now.
     siblings: Siblings,
-    /// The dependents that fail.
-    doomed: VecDeque<(TaskId, Error)>,
+    /// The dependents that fail. Mostly there are none, and a list takes more to make and to drop.
+    doomed: Option<VecDeque<(TaskId, Error)>>,
 }

@@ -295,7 +295,8 @@ impl<T> ObjectRef<T> {
 
     /// Blocks until the object is ready, and returns its readable bytes.
     pub(crate) fn payload(&self) -> Result<Payload> {
-        self.ready(None)?;
+        // Without a deadline, the outcome is there afterwards.
+        self.entry.wait(None);
         self.entry.payload()
     }
 }

@@ -145,6 +145,7 @@ pub(super) fn read_short<W: Word>(data: &[W], at: u64, header: Header, out: &mut
 
 /// Appends the payload of the frame at index `at` to `out`. Each word is loaded once, and no
 /// content of it is trusted. The words must belong to the consumer.
+#[inline]
 pub(super) fn read<W: Word>(data: &[W], at: u64, header: Header, out: &mut Vec<u8>) {
     let end = out.len() + header.len;
     // These are whole lines. The last one may have padding.
