@@ -6,11 +6,11 @@ use mobula_protocol::WorkerId;
 
 /// What belongs to each worker, sorted by the workers' ids.
 ///
-/// Nearly each step of the scheduler looks for a worker, and a waiting thread checks all workers
-/// many times per microsecond. The ids of workers are consecutive until one is gone, so mostly an
-/// id tells its place. A hash takes more code, and code that does not fit into the processor's
-/// caches is what a short task takes the most time for.
-#[derive(Clone, Debug)]
+/// Nearly each step of the scheduler looks for a worker. A waiting thread checks all workers many
+/// times per microsecond. The ids of workers are consecutive until one is gone, so mostly an id
+/// tells its place. A hash would take more code. The code for a short task does not fit into the
+/// processor's caches, and its length decides about the time.
+#[derive(Debug)]
 pub(crate) struct WorkerTable<T> {
     ids: Vec<WorkerId>,
     /// In the order of `ids`.
@@ -27,10 +27,10 @@ impl<T> Default for WorkerTable<T> {
 }
 
 impl<T> WorkerTable<T> {
-    // One copy: the call takes less code than its inside.
+    // Not inlined: a call takes less code than this function.
     #[inline(never)]
     fn position(&self, id: WorkerId) -> Option<usize> {
-        // The driver is no worker, and its number is the lowest.
+        // A lower id, such as the driver's, is not in the table.
         let guess = id.0.checked_sub(self.ids.first()?.0)? as usize;
         if self.ids.get(guess) == Some(&id) {
             return Some(guess);

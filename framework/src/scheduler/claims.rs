@@ -82,9 +82,7 @@ impl Worker {
             self.told = Told::default();
         }
     }
-}
 
-impl Worker {
     /// Returns whether the worker holds all objects in the message that are not new. Then it was
     /// told of them.
     pub(super) fn holds_all_of(&self, message: &FromWorker) -> bool {
@@ -97,7 +95,7 @@ impl Worker {
 impl Scheduler {
     /// Checks that the worker was told of all ids in a message, which mentions at least one object
     /// without a hold.
-    pub(super) fn check_others(
+    pub(super) fn check_told(
         &mut self,
         from: WorkerId,
         message: &FromWorker,

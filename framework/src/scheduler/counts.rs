@@ -103,7 +103,7 @@ impl Scheduler {
     }
 }
 
-/// Counts that no other part of the scheduler depends on.
+/// Changes of counts that never free an object.
 impl Objects {
     pub(super) fn add_ref(&mut self, id: ObjectId) {
         if let Some(object) = self.get_mut(id) {

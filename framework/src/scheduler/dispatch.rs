@@ -253,7 +253,7 @@ impl Scheduler {
     pub(super) fn unqueue(&mut self, id: TaskId, host: &mut impl Host) {
         self.task_returned(id, host);
         self.end_claim_of(id);
-        if let Some(task) = self.tasks.get(id) {
+        if let Some(task) = self.tasks.get(id).filter(|task| !task.plain) {
             self.objects.shift_arg_pins(&task.args, Step::End);
         }
     }

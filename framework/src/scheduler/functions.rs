@@ -14,7 +14,7 @@ pub(crate) struct Function {
     /// The options of calls without options of their own.
     pub(crate) options: TaskOptions,
     /// Whether these options ask for nothing at the submission but retries.
-    pub(super) is_simple: bool,
+    pub(super) asks_for_nothing: bool,
 }
 
 /// The options of an unregistered function.
@@ -22,13 +22,29 @@ static OF_NONE: TaskOptions = TaskOptions::DEFAULT;
 
 impl Function {
     pub(crate) fn new(name: &'static str, role: CallRole, options: TaskOptions) -> Function {
-        let is_simple =
-            options.priority.is_none() && options.deadline.is_none() && options.resources.is_none();
+        let TaskOptions {
+            // Each submission sets these.
+            retries: _,
+            // These mean something at the submission.
+            priority,
+            deadline,
+            resources,
+            // These mean something later.
+            retry_errors: _,
+            timeout: _,
+            retry_timeouts: _,
+            grace: _,
+            max_calls: _,
+            split: _,
+            node: _,
+            spread: _,
+        } = &options;
+        let asks_for_nothing = priority.is_none() && deadline.is_none() && resources.is_none();
         Function {
             name,
             role,
             options,
-            is_simple,
+            asks_for_nothing,
         }
     }
 

@@ -44,7 +44,7 @@ impl Scheduler {
             return Err(Violation::new(format!("{from} spoke before it registered")));
         }
         if !worker.holds_all_of(&message) {
-            self.check_others(from, &message)?;
+            self.check_told(from, &message)?;
         }
         match message {
             FromWorker::Done {

@@ -67,7 +67,7 @@ impl Scheduler {
                 spec.id, spec.function.0
             )));
         };
-        let asks_for_nothing = function.is_simple
+        let asks_for_nothing = function.asks_for_nothing
             && spec.options.is_none()
             && spec.actor.is_none()
             && role.is_none()
@@ -76,7 +76,7 @@ impl Scheduler {
             let retries = function.options.retries.unwrap_or(0);
             self.submit_simple(spec, retries, parent, from, host)
         } else {
-            self.submit_with_care(spec, role, parent, from, host)
+            self.submit_any(spec, role, parent, from, host)
         }
     }
 
@@ -97,7 +97,7 @@ impl Scheduler {
         } else {
             match self.inspect(&spec)? {
                 Inputs::Missing(missing) if self.stream_among(&spec.args).is_none() => missing,
-                _ => return self.submit_with_care(spec, None, parent, from, host),
+                _ => return self.submit_any(spec, None, parent, from, host),
             }
         };
         let id = spec.id;
@@ -152,7 +152,7 @@ impl Scheduler {
 
     /// Submits any task.
     #[inline(never)]
-    fn submit_with_care(
+    fn submit_any(
         &mut self,
         spec: TaskSpec,
         role: Option<ActorRole>,

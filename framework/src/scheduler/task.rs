@@ -39,7 +39,7 @@ pub(super) struct Task {
     pub(super) priority: i32,
     /// The task that made the call.
     pub(super) parent: Option<TaskId>,
-    /// The parts that most tasks do not have. Without them a task takes two cache lines less.
+    /// The parts that most tasks do not have. A task without them takes less of the caches.
     extra: Option<Box<Extra>>,
 }
 

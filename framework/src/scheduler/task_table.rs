@@ -113,7 +113,6 @@ impl Tasks {
     pub(super) fn keep_memory(&mut self, mut task: Box<Task>) {
         if self.spare.len() < SPARE {
             task.args.clear();
-            drop(task.take_extra());
             self.spare.push(task);
         }
     }

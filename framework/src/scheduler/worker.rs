@@ -210,17 +210,17 @@ impl Worker {
 
     /// Ends an assignment and frees its slot.
     pub(super) fn complete(&mut self, attempt: Attempt) -> Option<Assignment> {
-        // Usually the oldest attempt ends first.
-        let assignment = match self.assignments.front()?.attempt == attempt {
-            true => self.assignments.pop_front(),
-            false => self.remove_later(attempt),
+        let assignment = match self.position(attempt)? {
+            0 => self.assignments.pop_front(),
+            later => self.remove(later),
         }?;
         self.free_slots.push(assignment.slot);
         Some(assignment)
     }
 
+    /// Removes an assignment that is not the oldest.
     #[inline(never)]
-    fn remove_later(&mut self, attempt: Attempt) -> Option<Assignment> {
-        self.assignments.remove(self.position(attempt)?)
+    fn remove(&mut self, index: usize) -> Option<Assignment> {
+        self.assignments.remove(index)
     }
 }

@@ -86,6 +86,8 @@ pub(crate) struct Driver {
     /// Whether a thread that reads answers sleeps, or is about to sleep, for longer than packed
     /// tasks may wait. Changed under the lock.
     sleeps_long: AtomicBool,
+    /// Whether workers had further answers after the last read. A hint.
+    leaves_answers: AtomicBool,
     /// Decides how foreground callers and the background thread share the work of reading answers.
     poll_policy: PollPolicy,
     /// How this process' threads spin before they sleep.
@@ -194,6 +196,7 @@ impl Driver {
             released: Released::default(),
             has_actors,
             sleeps_long: AtomicBool::new(false),
+            leaves_answers: AtomicBool::new(false),
             poll_policy: PollPolicy::default(),
             spin: Spin::of_the_driver(),
             next_worker: AtomicU64::new(1),

@@ -1,6 +1,6 @@
 //! One step: a change of the state under the lock, and the work that follows from it.
 
-use std::{cell::Cell, sync::atomic::Ordering, time::Duration};
+use std::{sync::atomic::Ordering, time::Duration};
 
 use mobula_protocol::{Mark, waiting::STUCK};
 use parking_lot::MutexGuard;
@@ -32,14 +32,7 @@ impl Left {
     }
 }
 
-/// Reads the workers' answers and acts on them. Returns whether there were any.
-fn read(scheduler: &mut Scheduler, peers: &mut Peers) -> bool {
-    let ready = peers.drain_likely(scheduler);
-    peers.look_at_the_clock(scheduler);
-    ready
-}
-
-fn complete((handle, outcome): Completion) {
+fn complete_one((handle, outcome): Completion) {
     if let Some(handle) = handle.upgrade() {
         handle.complete(outcome, ENGINE);
     }
@@ -149,9 +142,9 @@ impl Driver {
     fn complete(&self, completions: Completions) -> bool {
         match completions {
             Completions::None => return false,
-            Completions::One(completion) => complete(completion),
+            Completions::One(completion) => complete_one(completion),
             Completions::Many(mut list) => {
-                list.drain(..).for_each(complete);
+                list.drain(..).for_each(complete_one);
                 if let Some(mut state) = self.state.try_lock() {
                     state.peers.keep_completions(list);
                 }
@@ -206,23 +199,28 @@ impl Driver {
         self.read_answers() || any
     }
 
+    /// Reads the workers' answers and acts on them. Returns whether there were any.
+    fn read(&self, scheduler: &mut Scheduler, peers: &mut Peers) -> bool {
+        let any = peers.drain_likely(scheduler);
+        peers.look_at_the_clock(scheduler);
+        self.leaves_answers
+            .store(peers.any_busy_ready(), Ordering::Relaxed);
+        any
+    }
+
     fn read_answers(&self) -> bool {
-        self.with(read)
+        self.with(|scheduler, peers| self.read(scheduler, peers))
     }
 
     /// Does what [`poll`](Driver::poll) does if no thread has the lock and a worker that is likely
     /// to answer has answered. For a leader, which looks again and again. It looks at all workers
-    /// before it sleeps. Sets `more` if further answers are there already.
-    pub(super) fn read_ready(&self, more: &Cell<bool>) -> bool {
+    /// before it sleeps.
+    pub(super) fn read_ready(&self) -> bool {
         let state = self.state.try_lock();
         let Some(state) = state.filter(|state| state.peers.any_busy_ready()) else {
             return false;
         };
-        let read = |scheduler: &mut Scheduler, peers: &mut Peers| {
-            let any = read(scheduler, peers);
-            more.set(peers.any_busy_ready());
-            any
-        };
+        let read = |scheduler: &mut Scheduler, peers: &mut Peers| self.read(scheduler, peers);
         let (any, deferred) = self.step_in(state, false, read, |_, any| any);
         if let Some(deferred) = deferred {
             self.follow_up(deferred, true);

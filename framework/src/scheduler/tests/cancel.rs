@@ -319,6 +319,20 @@ fn a_deadline_counts_from_the_submission() {
 }
 
 #[test]
+fn a_function_s_deadline_counts_for_calls_without_options() {
+    let options = TaskOptions {
+        deadline: Some(SECOND),
+        ..TaskOptions::DEFAULT
+    };
+    let mut env = Env::with_options(0, 1, options);
+    env.submit(1, vec![]);
+    env.pass(SECOND);
+    let (failed, outcome) = env.host.completed.pop_front().unwrap();
+    assert_eq!(failed, d(1));
+    assert!(outcome.unwrap_err().is_task_timeout());
+}
+
+#[test]
 fn a_run_that_took_too_long_is_followed_by_another() {
     let mut env = Env::new(2, 1);
     let options = TaskOptions {

@@ -39,6 +39,17 @@ impl Env {
         prefetch: u32,
         functions: &[(&'static str, CallRole)],
     ) -> Env {
+        let functions = functions.iter().map(|(name, role)| function(name, *role));
+        Env::with_known(workers, prefetch, functions.collect())
+    }
+
+    /// Returns an environment of one function with these options.
+    pub(super) fn with_options(workers: u32, prefetch: u32, options: TaskOptions) -> Env {
+        let function = Function::new("first", CallRole::default(), options);
+        Env::with_known(workers, prefetch, vec![function])
+    }
+
+    fn with_known(workers: u32, prefetch: u32, functions: Vec<Function>) -> Env {
         let scheduler = Scheduler::new(
             Config {
                 prefetch,
@@ -48,10 +59,7 @@ impl Env {
                 max_pending: None,
                 reports_unread: true,
             },
-            functions
-                .iter()
-                .map(|(name, role)| function(name, *role))
-                .collect(),
+            functions.into(),
         );
         let mut env = Env {
             scheduler,

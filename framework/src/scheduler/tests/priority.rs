@@ -57,6 +57,20 @@ fn the_highest_comes_first_and_equal_ones_in_their_order() {
 }
 
 #[test]
+fn a_function_s_priority_counts_for_calls_without_options() {
+    let options = TaskOptions {
+        priority: Some(2),
+        ..TaskOptions::DEFAULT
+    };
+    let mut env = Env::with_options(1, 1, options);
+    env.submit_at(1, 1);
+    env.submit(2, vec![]);
+    env.submit_at(3, 3);
+    env.pump();
+    assert_eq!(env.runs(W1), [3, 2, 1]);
+}
+
+#[test]
 fn a_high_one_overtakes_what_workers_have_ahead() {
     let mut env = Env::new(2, 64);
     for seq in 0..1000 {

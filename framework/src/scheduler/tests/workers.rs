@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mobula_protocol::{
-    WorkerId,
+    TaskOptions, WorkerId,
     message::{ArgSpec, FromWorker, TaskMessage, TaskSpec},
 };
 
@@ -66,6 +66,27 @@ fn a_started_task_uses_up_its_retries_and_then_fails_with_what_depends_on_it() {
     assert!(completed[1].1.as_ref().unwrap_err().contains("crash of 0"));
     env.release(d(1));
     env.release(dependent);
+    env.assert_over();
+}
+
+#[test]
+fn a_function_s_retries_count_for_calls_without_options() {
+    let options = TaskOptions {
+        retries: Some(1),
+        ..TaskOptions::DEFAULT
+    };
+    let mut env = Env::with_options(0, 3, options);
+    let id = env.submit(1, vec![]);
+    for number in 1..=2 {
+        let worker = WorkerId(number);
+        assert_eq!(env.completed(), []);
+        env.add_worker(worker);
+        env.pump();
+        env.start(worker, id);
+        env.lose(worker);
+    }
+    assert_eq!(env.completed(), [(id, Err("crash of 0".into()))]);
+    env.release(id);
     env.assert_over();
 }
 

@@ -130,7 +130,8 @@ pub(super) fn write_far<W: Word>(data: &[W], at: u64, far: &[u8]) {
     });
 }
 
-/// Puts the payload of the [short](Header::is_short) frame at index `at` into `out`, like [`read`].
+/// Replaces the content of `out` by the payload of the [short](Header::is_short) frame at index
+/// `at`. Each word is loaded once, and no content of it is trusted.
 #[inline]
 pub(super) fn read_short<W: Word>(data: &[W], at: u64, header: Header, out: &mut Vec<u8>) {
     out.clear();

@@ -70,15 +70,18 @@ pub(crate) fn measure(out: &Out) -> Result<()> {
     });
     out.attempt("roundtrip_neighbour", || {
         // The system places the two processes beside the neighbour at their start, and the
-        // placement stays. So each sample starts a runtime.
+        // placement stays. So each run starts a runtime. The floor has the same neighbour.
         let _neighbour = Neighbour::start()?;
-        let run = |_| -> Result<f64> {
+        let run = |_| -> Result<[Summary; 2]> {
+            let floor = message_game(Rings::Indexed, out.fast(0.1))?;
             let rt = runtime()?;
-            Ok(sample(out.fast(0.3), || blocking(&rt))?.median)
+            Ok([sample(out.fast(0.3), || blocking(&rt))?, floor])
         };
         let runs = (0..out.size(10, 3)).map(run).collect::<Result<Vec<_>>>()?;
-        let note = format!("medians of {} runs", runs.len());
-        out.row_with("roundtrip_neighbour", Summary::of(runs), note);
+        let note = format!("the middle one of {} runs", runs.len());
+        let [times, floor] = Summary::middle_turn(runs);
+        out.floor("spin_message_neighbour", floor);
+        out.row_with("roundtrip_neighbour", times, note);
         Ok(())
     });
     out.attempt("await_busy", || {

@@ -21,6 +21,11 @@ pub(super) const fn least(terms: &'static [Term]) -> Reach {
 /// The floors: name, label, unit.
 pub(super) const FLOORS: &[(&str, &str, Unit)] = &[
     ("spin_message", "spinning MessagePack through rings", Time),
+    (
+        "spin_message_neighbour",
+        "the same beside a foreign program that uses half of a core",
+        Time,
+    ),
     ("spin_own", "the same through our own rings", Time),
     ("spin_word", "spinning word", Time),
     ("yield_word", "yielding word", Time),
@@ -130,8 +135,8 @@ pub(crate) const GROUPS: &[Group] = &[
                 Time,
                 "blocking round trip, a foreign program uses half of a core",
             )
-            .beside(&["spin_message"])
-            .reach(&[most(&[Term::floor(4.0, "spin_message")])]),
+            .beside(&["spin_message_neighbour"])
+            .reach(&[most(&[Term::floor(4.0, "spin_message_neighbour")])]),
             row(
                 "roundtrip_busy",
                 Time,

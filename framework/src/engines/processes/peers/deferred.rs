@@ -17,7 +17,7 @@ pub(in crate::engines::processes) struct Deferred {
 #[derive(Debug)]
 pub(in crate::engines::processes) enum Completions {
     None,
-    /// Usually for a waiting caller. The list in [`Peers`](super::Peers) keeps its memory.
+    /// The usual case: a thread waits for the handle.
     One(Completion),
     Many(Vec<Completion>),
 }

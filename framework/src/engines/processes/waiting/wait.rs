@@ -7,8 +7,9 @@
 //! waiting wakes a further follower.
 
 use std::{
-    cell::Cell,
-    hint, thread,
+    hint,
+    sync::atomic::Ordering,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -59,27 +60,25 @@ impl Driver {
         let Some(mut leader) = self.doorbell.lead() else {
             return false;
         };
-        // Answers that came before this thread led have spared the background thread a wake-up.
-        let more = Cell::new(true);
         loop {
             if !what.is_known() {
                 self.poll();
             }
             if what.is_known() {
-                self.leave(leader, more.get());
+                self.leave(leader);
                 return true;
             }
             let left = match deadline {
                 None => WATCHFUL,
                 Some(deadline) => match deadline.checked_duration_since(Instant::now()) {
                     None | Some(Duration::ZERO) => {
-                        self.leave(leader, more.get());
+                        self.leave(leader);
                         return false;
                     }
                     Some(left) => left.min(WATCHFUL),
                 },
             };
-            let news = || what.is_known() || self.read_ready(&more);
+            let news = || what.is_known() || self.read_ready();
             let found = if self.poll_policy.may_spin() {
                 let spun = self.spin.until(news);
                 self.poll_policy.spun(spun != Spun::InTime);
@@ -94,8 +93,8 @@ impl Driver {
         }
     }
 
-    /// Ends the role of the leader. `more` says whether it leaves answers behind that it has seen.
-    fn leave(&self, leader: Leader<'_>, more: bool) {
+    /// Ends the role of the leader.
+    fn leave(&self, leader: Leader<'_>) {
         // Answers to read are a hint, too: the background thread would have had to be woken for
         // them.
         let asked = leader.leave(|| {
@@ -105,7 +104,8 @@ impl Driver {
             }
             left.any() || left.packed
         });
-        if !asked && more {
+        // No lock is taken for this hint.
+        if !asked && self.leaves_answers.load(Ordering::Relaxed) {
             self.poll_policy.serve();
         }
     }
@@ -123,10 +123,9 @@ impl Driver {
         let Some(leader) = self.doorbell.lead() else {
             return;
         };
-        let more = Cell::new(false);
         let begin = Instant::now();
         loop {
-            self.read_ready(&more);
+            self.read_ready();
             let spent = begin.elapsed();
             if handle.outcome().is_some() || spent >= limit {
                 break;
@@ -145,7 +144,7 @@ impl Driver {
         // After a long yield, a wake-up would have been no later.
         let in_vain = handle.outcome().is_none() || begin.elapsed() > 2 * limit;
         self.poll_policy.lingered(in_vain);
-        self.leave(leader, more.get());
+        self.leave(leader);
         self.pass_on();
     }
 
@@ -166,7 +165,7 @@ impl Driver {
         self.followers.enter(own.clone());
         // The leader may have left between the attempt to lead and the line above.
         match self.doorbell.lead() {
-            Some(leader) => self.leave(leader, self.any_ready()),
+            Some(leader) => self.leave(leader),
             None => match deadline {
                 None => thread::park(),
                 Some(deadline) => {

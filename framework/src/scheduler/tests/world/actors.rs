@@ -52,24 +52,23 @@ impl World {
     pub(super) fn perhaps_of_actor(&mut self, spec: TaskSpec, known: &Known) -> (TaskSpec, u32) {
         let actors = known.iter().map(|(id, _)| *id);
         let actors: Vec<_> = actors.filter(|id| self.actors.contains_key(id)).collect();
-        let options = spec.options.as_deref().expect("they have options here");
-        let options = options.clone();
-        let own = options.retries.expect("they have retries here");
+        let options = spec.options.as_deref().cloned();
+        let own = options.as_ref().and_then(|options| options.retries);
         let Some(actor) = self.dice.pick(&actors).filter(|_| self.dice.one_in(2)) else {
-            return (spec, own);
+            return (spec, own.unwrap_or(0));
         };
-        let (retries, most) = match self.dice.one_in(2) {
-            true => (None, self.actors[&actor]),
-            false => (Some(own), own),
-        };
+        let retries = own.filter(|_| self.dice.one_in(2));
+        let most = retries.unwrap_or(self.actors[&actor]);
         let spec = TaskSpec {
             function: FunctionIndex(self.dice.below(2) as u32),
             actor: Some(actor),
-            options: Some(Arc::new(TaskOptions {
-                retries,
-                resources: Resources::None,
-                ..options
-            })),
+            options: options.map(|options| {
+                Arc::new(TaskOptions {
+                    retries,
+                    resources: Resources::None,
+                    ..options
+                })
+            }),
             ..spec
         };
         (spec, most)
