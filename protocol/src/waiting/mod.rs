@@ -84,13 +84,6 @@ pub const LOOK_EVERY: u32 = 16;
 /// The number of messages that are read from one worker before the others get their turn.
 pub const BATCH: usize = 512;
 
-/// With up to this many workers, each read covers all of them.
-pub const FEW_WORKERS: usize = 8;
-
-/// With more workers, one read in this many covers all of them. The others cover the workers that
-/// had messages lately, or were sent something.
-pub const ALL_EVERY: u32 = 16;
-
 /// This many calls of a list are submitted under one lock. Workers then begin with them while the
 /// caller prepares the next ones. New calls replace those that have ended.
 pub const AT_ONCE: usize = 8;

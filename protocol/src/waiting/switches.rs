@@ -31,8 +31,6 @@ pub enum Mechanism {
     BackgroundSpin,
     /// Short tasks go to as many workers as there are cores.
     Packing,
-    /// If there are many workers, a read covers only those that probably have messages.
-    Likely,
     /// The calls of a list are submitted in small groups.
     Groups,
     /// Looks before the sleep in the queue of a lock.
@@ -43,7 +41,7 @@ pub enum Mechanism {
 
 impl Mechanism {
     /// All mechanisms.
-    pub const ALL: [Mechanism; 17] = [
+    pub const ALL: [Mechanism; 16] = [
         Mechanism::Spin,
         Mechanism::Yields,
         Mechanism::FreeCore,
@@ -57,7 +55,6 @@ impl Mechanism {
         Mechanism::Look,
         Mechanism::BackgroundSpin,
         Mechanism::Packing,
-        Mechanism::Likely,
         Mechanism::Groups,
         Mechanism::LockSpin,
         Mechanism::LaneYields,

@@ -201,10 +201,10 @@ impl Driver {
 
     /// Reads the workers' answers and acts on them. Returns whether there were any.
     fn read(&self, scheduler: &mut Scheduler, peers: &mut Peers) -> bool {
-        let any = peers.drain_likely(scheduler);
+        let any = peers.drain_all(scheduler);
         peers.look_at_the_clock(scheduler);
         self.leaves_answers
-            .store(peers.any_busy_ready(), Ordering::Relaxed);
+            .store(peers.any_ready(), Ordering::Relaxed);
         any
     }
 
@@ -212,12 +212,11 @@ impl Driver {
         self.with(|scheduler, peers| self.read(scheduler, peers))
     }
 
-    /// Does what [`poll`](Driver::poll) does if no thread has the lock and a worker that is likely
-    /// to answer has answered. For a leader, which looks again and again. It looks at all workers
-    /// before it sleeps.
+    /// Reads the answers if no thread has the lock and a worker has answered. For a leader, which
+    /// looks again and again. Returns whether there were any.
     pub(super) fn read_ready(&self) -> bool {
         let state = self.state.try_lock();
-        let Some(state) = state.filter(|state| state.peers.any_busy_ready()) else {
+        let Some(state) = state.filter(|state| state.peers.any_ready()) else {
             return false;
         };
         let read = |scheduler: &mut Scheduler, peers: &mut Peers| self.read(scheduler, peers);

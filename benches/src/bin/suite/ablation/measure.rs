@@ -42,6 +42,10 @@ pub(super) const LABELS: &[(&str, &str)] = &[
     ("await_neighbour", "the same beside half a core's neighbour"),
     ("await_busy", "the same, two threads of the driver compute"),
     ("joined", "future of 1,000 that are awaited together"),
+    (
+        "joined_long",
+        "future of 200 tasks of 50 µs that are awaited together",
+    ),
     ("inflight", "task of 1,000 in flight"),
     ("spawned", "task of 1,000 that are spawned one by one"),
     ("nested", "child that a task waits for"),
@@ -51,6 +55,7 @@ pub(super) const LABELS: &[(&str, &str)] = &[
     ("put", "put of a small value"),
     ("worker_puts", "put of a small value in a worker"),
     ("roundtrip_64", "blocking round trip with 64 workers"),
+    ("roundtrip_256", "blocking round trip with 256 workers"),
     ("naps_64", "task of 1,000 that sleep for 20 µs, 64 workers"),
     ("workers_16", "task of 10,000 on 16 workers"),
     ("workers_64", "task of 10,000 on 64 workers"),
@@ -160,8 +165,18 @@ pub(crate) fn part() -> Result<()> {
     row("joined", &mut || {
         let times = sample(SLOW, || -> Result<f64> {
             let start = std::time::Instant::now();
-            tokio.block_on(joined(&rt, 1000))?;
+            let tasks = (0..1000).map(|_| nothing::remote());
+            tokio.block_on(joined(&rt, tasks))?;
             Ok(start.elapsed().as_secs_f64() / 1000.0)
+        })?;
+        Ok(times.median)
+    })?;
+    row("joined_long", &mut || {
+        let times = sample(SLOW, || -> Result<f64> {
+            let start = std::time::Instant::now();
+            let tasks = (0..200).map(|_| work::remote(50_000));
+            tokio.block_on(joined(&rt, tasks))?;
+            Ok(start.elapsed().as_secs_f64() / 200.0)
         })?;
         Ok(times.median)
     })?;
@@ -230,6 +245,9 @@ pub(crate) fn part() -> Result<()> {
             batch(&many, 10_000)
         })?;
     }
+    row("roundtrip_256", &mut || {
+        roundtrip(&Runtime::builder().workers(256).start()?)
+    })?;
     if is_wanted("roundtrip_64") || is_wanted("naps_64") {
         let many = Runtime::builder().workers(64).start()?;
         row("roundtrip_64", &mut || roundtrip(&many))?;
@@ -275,11 +293,17 @@ async fn awaited(rt: &Runtime) -> Result<f64> {
     Ok(sampler.summary().median)
 }
 
-/// Awaits this many results. An asynchronous task of its own awaits each result.
-async fn joined(rt: &Runtime, tasks: usize) -> Result<()> {
+/// Awaits the results of these calls. An asynchronous task of its own awaits each result.
+async fn joined<R: 'static>(
+    rt: &Runtime,
+    calls: impl Iterator<Item = UnspawnedCall<R>>,
+) -> Result<()>
+where
+    ObjectRef<R>: Future<Output = mobula::Result<R>>,
+{
     let local = tokio::task::LocalSet::new();
-    let all: Vec<_> = (0..tasks)
-        .map(|_| local.spawn_local(rt.spawn(nothing::remote())))
+    let all: Vec<_> = calls
+        .map(|call| local.spawn_local(rt.spawn(call)))
         .collect();
     local
         .run_until(async {

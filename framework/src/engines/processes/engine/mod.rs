@@ -107,8 +107,8 @@ impl Driver {
             self.hand_over_memory(keep, scheduler, peers);
         }
         self.monitor.arm();
-        if self.poll_policy.count_spawn() && peers.any_busy_ready() {
-            peers.drain_some(scheduler);
+        if self.poll_policy.count_spawn() && peers.any_ready() {
+            peers.drain_all(scheduler);
             self.poll_policy.serve();
         }
         Ok(id)

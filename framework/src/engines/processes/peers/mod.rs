@@ -16,7 +16,7 @@ use std::sync::{
 use mobula_protocol::{
     Body, Error, Format, ObjectHandle, ObjectId, Outcome, WorkerId,
     message::{FromWorker, ToWorker},
-    waiting::{ALL_EVERY, BATCH, FEW_WORKERS, Mechanism},
+    waiting::BATCH,
 };
 use mobula_store::{Capacity, Heap, Loc, NumberMap, SegmentFile, SegmentId, Segments, Writables};
 
@@ -43,10 +43,8 @@ pub(in crate::engines::processes) type Completion = (Weak<ObjectHandle>, Outcome
 #[derive(Debug)]
 pub(in crate::engines::processes) struct Peers {
     pub(in crate::engines::processes) peers: WorkerTable<Peer>,
-    /// Workers that are likely to have sent messages.
-    busy: Vec<WorkerId>,
-    /// Number of calls of `drain_likely`.
-    looks: u32,
+    /// The workers that the current read covers. It keeps its memory.
+    ready: Vec<WorkerId>,
     /// The files of the segments, whose descriptors the driver sends to workers.
     pub(in crate::engines::processes) files: NumberMap<SegmentId, SegmentFile>,
     pub(in crate::engines::processes) heap: Arc<Heap>,
@@ -100,8 +98,7 @@ impl Peers {
             needs: Needs::default(),
             completions: Vec::new(),
             seldom: None,
-            busy: Vec::new(),
-            looks: 0,
+            ready: Vec::new(),
             has_actors: Arc::default(),
             unsendable: Vec::new(),
             task_duration: TaskDurationEstimate::new(),
@@ -173,10 +170,6 @@ impl Peers {
             peer.listed = true;
             self.unflushed.push(id);
         }
-        if !peer.busy {
-            peer.busy = true;
-            self.busy.push(id);
-        }
         Some(peer)
     }
 
@@ -194,67 +187,21 @@ impl Peers {
         peers.any(|(_, peer)| !peer.broken && peer.end.ready())
     }
 
-    /// Returns whether any worker that is likely to have sent messages is ready. With few workers,
-    /// checks all of them.
-    pub(in crate::engines::processes) fn any_busy_ready(&self) -> bool {
-        if self.are_few() {
-            return self.any_ready();
-        }
-        let mut busy = self.busy.iter().filter_map(|&id| self.peers.get(id));
-        busy.any(|peer| !peer.broken && peer.end.ready())
-    }
-
     /// Reads and handles the messages of all workers, up to `BATCH` of each worker. The limit keeps
-    /// the lock short, and gives each worker its turn.
-    pub(in crate::engines::processes) fn drain_all(&mut self, scheduler: &mut Scheduler) {
-        self.look_at_all();
-        self.drain_busy(scheduler);
-    }
-
-    /// Reads and handles messages like [`drain_all`](Peers::drain_all). With more than 8 workers,
-    /// quiet ones may be skipped for up to 15 calls. Returns whether any worker was ready.
-    pub(in crate::engines::processes) fn drain_likely(
-        &mut self,
-        scheduler: &mut Scheduler,
-    ) -> bool {
-        self.looks = self.looks.wrapping_add(1);
-        if self.are_few() || self.looks.is_multiple_of(ALL_EVERY) || !self.any_busy_ready() {
-            self.look_at_all();
+    /// the lock short, and gives each worker its turn. Returns whether any worker was ready.
+    pub(in crate::engines::processes) fn drain_all(&mut self, scheduler: &mut Scheduler) -> bool {
+        self.ready.clear();
+        for (id, peer) in self.peers.iter() {
+            if !peer.broken && peer.end.ready() {
+                self.ready.push(id);
+            }
         }
-        self.drain_busy(scheduler);
-        !self.busy.is_empty()
-    }
-
-    /// Reads and handles the messages of the workers that are likely to have sent some.
-    pub(in crate::engines::processes) fn drain_some(&mut self, scheduler: &mut Scheduler) {
-        if self.are_few() {
-            self.look_at_all();
-        }
-        self.drain_busy(scheduler);
-    }
-
-    /// Returns whether each call checks all workers.
-    fn are_few(&self) -> bool {
-        self.peers.len() <= FEW_WORKERS || !Mechanism::Likely.is_on()
-    }
-
-    fn drain_busy(&mut self, scheduler: &mut Scheduler) {
-        for at in 0..self.busy.len() {
-            if let Some(&id) = self.busy.get(at) {
+        for at in 0..self.ready.len() {
+            if let Some(&id) = self.ready.get(at) {
                 self.drain(id, scheduler, BATCH);
             }
         }
-    }
-
-    /// Lists the workers that are ready now.
-    fn look_at_all(&mut self) {
-        self.busy.clear();
-        for (id, peer) in self.peers.iter_mut() {
-            peer.busy = !peer.broken && peer.end.ready();
-            if peer.busy {
-                self.busy.push(id);
-            }
-        }
+        !self.ready.is_empty()
     }
 
     /// Reads and handles up to `most` messages of one worker.

@@ -44,8 +44,6 @@ pub(in crate::engines::processes) struct Peer {
     pub(in crate::engines::processes) frees: Vec<Loc>,
     /// Whether the peer is in the list for the next flush.
     pub(in crate::engines::processes) listed: bool,
-    /// Whether the peer is in the list of workers that are likely to have sent messages.
-    pub(in crate::engines::processes) busy: bool,
     /// Whether the worker has registered. The monitor shares the flag, and ends workers that do not
     /// register.
     pub(in crate::engines::processes) registered: Arc<AtomicBool>,
@@ -85,7 +83,6 @@ impl Peer {
             bodies: BTreeMap::new(),
             frees: Vec::new(),
             listed: false,
-            busy: false,
             registered,
             granted: 0,
             trimming: false,

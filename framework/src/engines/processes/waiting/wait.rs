@@ -148,12 +148,12 @@ impl Driver {
         self.pass_on();
     }
 
-    /// Whether a worker that is likely to answer has answered. Does not wait for the lock: returns
-    /// `false` if another thread has it.
+    /// Whether a worker has answered. Does not wait for the lock: returns `false` if another thread
+    /// has it.
     pub(in crate::engines::processes) fn any_ready(&self) -> bool {
         self.state
             .try_lock()
-            .is_some_and(|state| state.peers.any_busy_ready())
+            .is_some_and(|state| state.peers.any_ready())
     }
 
     /// Parks while another caller is the leader.
