@@ -10,7 +10,7 @@ use syn::{
     spanned::Spanned,
 };
 
-use super::ungroup;
+use super::values::ungroup;
 
 /// The smallest amount that counts.
 const LEAST: f64 = 0.0001;

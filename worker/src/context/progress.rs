@@ -8,6 +8,7 @@ use std::{
 use mobula_protocol::TaskProgress;
 use parking_lot::Mutex;
 
+use super::TaskContext;
 use crate::process::Run;
 
 /// The shortest time between two reports of a task to the driver.
@@ -55,7 +56,40 @@ static REPORTS: Mutex<VecDeque<(Run, Report)>> = Mutex::new(VecDeque::new());
 #[derive(Clone, Copy, Debug)]
 pub struct Progress {
     /// `None` outside of a worker's tasks.
-    pub(super) run: Option<Run>,
+    run: Option<Run>,
+}
+
+impl TaskContext {
+    /// Returns the value by which the task tells the program how far it is. See [`Progress`].
+    ///
+    /// The program reads it by `ObjectRef::progress`. A task that does not use it pays nothing.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote]
+    /// fn simulate(steps: u64) -> u64 {
+    ///     let progress = mobula::context().progress();
+    ///     for step in 0..steps {
+    ///         progress.set(step, steps);
+    ///         // ..
+    ///     }
+    ///     steps
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// assert_eq!(rt.spawn(simulate::remote(100)).get()?, 100);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn progress(&self) -> Progress {
+        let run = self.task.as_ref().and_then(|task| task.run);
+        Progress {
+            run: run.filter(|run| !run.is_within()),
+        }
+    }
 }
 
 impl Progress {
