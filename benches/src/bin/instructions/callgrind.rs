@@ -9,10 +9,18 @@ use std::{
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-use crate::{MEASURED, Result, flows::FLOWS, record::Counts};
+use crate::{
+    MEASURED, Result,
+    code::Code,
+    flows::{FLOWS, Flow},
+    record::Counts,
+};
 
 /// The option that names the function whose call ends a phase.
 const PHASE_ENDS: &str = "--dump-before=*flows::phase_ends*";
+
+/// The option that adds the addresses of instructions to the files.
+const ADDRESSES: &str = "--dump-instr=yes";
 
 /// A folder that its drop removes.
 struct Folder(PathBuf);
@@ -33,10 +41,41 @@ impl Drop for Folder {
 
 /// Returns the counts per unit, one entry for each flow.
 pub(crate) fn run() -> Result<Vec<Counts>> {
+    let [driver, worker] = phases(&[], total)?;
+    Ok(places()
+        .map(|(flow, at)| {
+            let units = (flow.sizes[1] - flow.sizes[0]) as f64;
+            let each = |phases: &[u64]| (phases[at + 1] as f64 - phases[at] as f64) / units;
+            Counts {
+                driver: each(&driver),
+                worker: if flow.null { 0.0 } else { each(&worker) },
+            }
+        })
+        .collect())
+}
+
+/// Returns the code that each unit runs in the driver and in the worker, for each flow.
+pub(crate) fn code() -> Result<Vec<[Code; 2]>> {
+    let [driver, worker] = phases(&[ADDRESSES], |text| Some(text.to_owned()))?;
+    places()
+        .map(|(flow, at)| {
+            let units = flow.sizes[1];
+            let worker = match flow.null {
+                true => Code::default(),
+                false => Code::of_phase(&worker[at + 1], units)?,
+            };
+            Ok([Code::of_phase(&driver[at + 1], units)?, worker])
+        })
+        .collect()
+}
+
+/// Runs the measured program. Returns what `take` takes out of the file of each phase of the driver
+/// and of the worker.
+fn phases<T>(options: &[&str], take: impl Fn(&str) -> Option<T>) -> Result<[Vec<T>; 2]> {
     pin()?;
     let folder = Folder::new()?;
-    let driver = measure(&folder.0)?;
-    let mut phases = read(&folder.0)?;
+    let driver = measure(&folder.0, options)?;
+    let mut phases = read(&folder.0, take)?;
     let driver = phases.remove(&driver).unwrap_or_default();
     let worker = match (phases.pop_first(), phases.is_empty()) {
         (Some((_, worker)), true) => worker,
@@ -50,23 +89,18 @@ pub(crate) fn run() -> Result<Vec<Counts>> {
         let found = [driver.len(), worker.len()];
         return Err(format!("there are {found:?} phases and not {expected:?}").into());
     }
-    let mut at = 1;
-    let mut was_null = false;
-    Ok(FLOWS
-        .iter()
-        .map(|flow| {
-            at += usize::from(flow.null && !was_null);
-            was_null = flow.null;
-            let units = (flow.sizes[1] - flow.sizes[0]) as f64;
-            let each = |phases: &[u64]| (phases[at + 1] as f64 - phases[at] as f64) / units;
-            let counts = Counts {
-                driver: each(&driver),
-                worker: if flow.null { 0.0 } else { each(&worker) },
-            };
-            at += 2;
-            counts
-        })
-        .collect())
+    Ok([driver, worker])
+}
+
+/// Returns each flow with the number of its first phase.
+fn places() -> impl Iterator<Item = (&'static Flow, usize)> {
+    let (mut at, mut was_null) = (1, false);
+    FLOWS.iter().map(move |flow| {
+        at += usize::from(flow.null && !was_null);
+        was_null = flow.null;
+        at += 2;
+        (flow, at - 2)
+    })
 }
 
 /// Restricts this process and its children to one core.
@@ -82,11 +116,12 @@ fn pin() -> Result<()> {
 }
 
 /// Runs the measured program. Returns the process id of the driver.
-fn measure(folder: &Path) -> Result<u32> {
+fn measure(folder: &Path, options: &[&str]) -> Result<u32> {
     let log = folder.join("log");
     let log = |pid| log.with_extension(pid);
     let child = Command::new("valgrind")
         .args(["--tool=callgrind", "--trace-children=yes", PHASE_ENDS])
+        .args(options)
         .arg(format!(
             "--callgrind-out-file={}",
             folder.join("counts.%p").display()
@@ -111,9 +146,9 @@ fn measure(folder: &Path) -> Result<u32> {
     Ok(pid)
 }
 
-/// Returns the instructions of each phase, by process.
-fn read(folder: &Path) -> Result<BTreeMap<u32, Vec<u64>>> {
-    let mut found: BTreeMap<u32, BTreeMap<u32, u64>> = BTreeMap::new();
+/// Returns what `take` takes out of the file of each phase, by process.
+fn read<T>(folder: &Path, take: impl Fn(&str) -> Option<T>) -> Result<BTreeMap<u32, Vec<T>>> {
+    let mut found: BTreeMap<u32, BTreeMap<u32, T>> = BTreeMap::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         let name = path
@@ -122,9 +157,9 @@ fn read(folder: &Path) -> Result<BTreeMap<u32, Vec<u64>>> {
             .unwrap_or_default();
         // The file of a process after its last phase has no phase number.
         if let Some((pid, phase)) = numbers(&name) {
-            let total = total(&fs::read_to_string(&path)?)
+            let taken = take(&fs::read_to_string(&path)?)
                 .ok_or_else(|| format!("{name} holds no total"))?;
-            found.entry(pid).or_default().insert(phase, total);
+            found.entry(pid).or_default().insert(phase, taken);
         }
     }
     Ok(found

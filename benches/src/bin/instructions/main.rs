@@ -12,6 +12,7 @@ use std::{
 };
 
 mod callgrind;
+mod code;
 mod flows;
 mod record;
 
@@ -30,6 +31,7 @@ Counts the instructions of each task under callgrind, in the driver and in the w
   --check FILE     compares with recorded counts; fails where one has risen by more than 10 %
   --record FILE    writes the counts to a file
   --runs N         takes the medians of so many runs (3); each takes some seconds
+  --code           prints how much code each task runs: distinct instructions, and cache lines
 
 It runs itself under `valgrind --tool=callgrind`, worker included, on one core: who waits for the
 other side yields the core to it, so that the counts hold next to nothing of waiting. Each path runs
@@ -56,6 +58,7 @@ fn main() -> ExitCode {
             println!("{HELP}");
             Ok(true)
         }
+        Some("--code") => print_code().map(|()| true),
         _ => parse(arguments).and_then(|options| measure(&options)),
     };
     match done {
@@ -133,6 +136,20 @@ fn measure(options: &Options) -> Result<bool> {
     let comparison = measured.compare(&recorded);
     print!("{}", comparison.text(&file.display()));
     Ok(comparison.holds())
+}
+
+/// Prints the code that each unit of each path runs.
+fn print_code() -> Result<()> {
+    let header = ["code of", "driver", "(lines)", "worker", "(lines)"];
+    let [of, driver, its_lines, worker, lines] = header;
+    println!("{of:<32} {driver:>8} {its_lines:>8} {worker:>8} {lines:>8}");
+    for (flow, [driver, worker]) in FLOWS.iter().zip(callgrind::code()?) {
+        println!(
+            "{:<32} {:>8} {:>8} {:>8} {:>8}",
+            flow.name, driver.instructions, driver.lines, worker.instructions, worker.lines
+        );
+    }
+    Ok(())
 }
 
 /// Returns the versions of the tools that the counts depend on.
