@@ -19,51 +19,55 @@ const SIGNED: u8 = 0xd0;
 /// The smallest of the negative numbers that are their own markers.
 const LEAST: i64 = -32;
 
-/// The encoded value.
+/// The encoded value, as one word. A copy of bytes that were just stored in several pieces would wait
+/// for these stores, and a call copies its arguments several times.
 struct Bytes {
-    bytes: [u8; Block::SMALL],
+    /// The first byte is the lowest one.
+    word: u128,
     len: usize,
 }
 
 impl Bytes {
     #[inline]
     fn one(byte: u8) -> Bytes {
-        Bytes::with(byte, [])
+        Bytes {
+            word: byte.into(),
+            len: 1,
+        }
     }
 
-    #[inline]
-    fn with<const N: usize>(marker: u8, rest: [u8; N]) -> Bytes {
-        let mut bytes = [0; Block::SMALL];
-        bytes[0] = marker;
-        bytes[1..=N].copy_from_slice(&rest);
-        Bytes { bytes, len: N + 1 }
+    /// Returns a marker, and behind it the lowest `len` bytes of `n`, the highest of them first.
+    #[inline(always)]
+    fn with(marker: u8, n: u64, len: usize) -> Bytes {
+        let highest_first = (n << (64 - 8 * len)).swap_bytes();
+        Bytes {
+            word: u128::from(marker) | u128::from(highest_first) << 8,
+            len: 1 + len,
+        }
     }
 
-    #[inline]
+    #[inline(always)]
     fn unsigned(n: u64) -> Bytes {
         match n {
             0..0x80 => Bytes::one(n as u8),
-            0x80..=0xff => Bytes::with(UNSIGNED, [n as u8]),
-            0x100..=0xffff => Bytes::with(UNSIGNED + 1, (n as u16).to_be_bytes()),
-            0x1_0000..=0xffff_ffff => Bytes::with(UNSIGNED + 2, (n as u32).to_be_bytes()),
-            _ => Bytes::with(UNSIGNED + 3, n.to_be_bytes()),
+            0x80..=0xff => Bytes::with(UNSIGNED, n, 1),
+            0x100..=0xffff => Bytes::with(UNSIGNED + 1, n, 2),
+            0x1_0000..=0xffff_ffff => Bytes::with(UNSIGNED + 2, n, 4),
+            _ => Bytes::with(UNSIGNED + 3, n, 8),
         }
     }
 
     #[inline]
     fn signed(n: i64) -> Bytes {
         if let Ok(n) = u64::try_from(n) {
-            Bytes::unsigned(n)
-        } else if n >= LEAST {
-            Bytes::one(n as u8)
-        } else if let Ok(n) = i8::try_from(n) {
-            Bytes::with(SIGNED, n.to_be_bytes())
-        } else if let Ok(n) = i16::try_from(n) {
-            Bytes::with(SIGNED + 1, n.to_be_bytes())
-        } else if let Ok(n) = i32::try_from(n) {
-            Bytes::with(SIGNED + 2, n.to_be_bytes())
-        } else {
-            Bytes::with(SIGNED + 3, n.to_be_bytes())
+            return Bytes::unsigned(n);
+        }
+        match n {
+            LEAST.. => Bytes::one(n as u8),
+            -0x80.. => Bytes::with(SIGNED, n as u64, 1),
+            -0x8000.. => Bytes::with(SIGNED + 1, n as u64, 2),
+            -0x8000_0000.. => Bytes::with(SIGNED + 2, n as u64, 4),
+            _ => Bytes::with(SIGNED + 3, n as u64, 8),
         }
     }
 }
@@ -71,7 +75,9 @@ impl Bytes {
 /// Returns the value as a payload, if it is a scalar.
 #[inline]
 pub(crate) fn encode<T: Any>(value: &T) -> Option<Payload> {
-    let Bytes { bytes, len } = bytes(value)?;
+    let Bytes { word, len } = bytes(value)?;
+    let mut bytes = [0; Block::SMALL];
+    bytes[..size_of::<u128>()].copy_from_slice(&word.to_le_bytes());
     Some(Payload {
         format: Format::Packed { of: tag::<T>() },
         block: Block::from_small(bytes, len),
@@ -104,9 +110,9 @@ fn bytes<T: Any>(value: &T) -> Option<Bytes> {
         i8: signed as i64;
     }
     if let Some(x) = value.downcast_ref::<f64>() {
-        Some(Bytes::with(F64, x.to_be_bytes()))
+        Some(Bytes::with(F64, x.to_bits(), 8))
     } else if let Some(x) = value.downcast_ref::<f32>() {
-        Some(Bytes::with(F32, x.to_be_bytes()))
+        Some(Bytes::with(F32, x.to_bits().into(), 4))
     } else if let Some(x) = value.downcast_ref::<bool>() {
         Some(Bytes::one(if *x { TRUE } else { FALSE }))
     } else {

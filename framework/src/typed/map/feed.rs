@@ -285,18 +285,20 @@ impl<R, I: Iterator<Item = UnspawnedCall<R>>> Feed<I> {
             if look && began.elapsed() >= COLLECT {
                 break;
             }
-            let Some(call) = self.calls.next() else {
-                break;
-            };
-            // Mostly it is one more call of the same function. Its arguments are not moved, since
-            // moves would take longer than all other steps.
-            if let Some(args) = call.plain_args(first.call.function, &first.options)
+            let next = self.calls.next();
+            // Mostly it is one more call of the same function. The call is not moved, since moves
+            // would take longer than all other steps.
+            if let Some(call) = &next
+                && let Some(args) = call.plain_args(first.call.function, &first.options)
                 && batch.takes_args(args)
             {
                 batch.push(args);
                 Kept::push(&mut kept, args);
                 continue;
             }
+            let Some(call) = next else {
+                break;
+            };
             let call = self.ready(call);
             if let Ok(next) = &call
                 && next.call.actor.is_none()
