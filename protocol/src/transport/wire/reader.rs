@@ -203,6 +203,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads the number of items that follow, each of at least one byte.
+    #[inline]
     fn count(&mut self, what: &'static str) -> Result<usize, WireError> {
         let count = self.number(what)?;
         match usize::try_from(count) {
