@@ -4,7 +4,7 @@ use std::ops::Index;
 
 use mobula_protocol::WorkerId;
 
-/// What belongs to each worker, sorted by the workers' ids.
+/// Items, one for each worker, sorted by the workers' ids.
 ///
 /// Nearly each step of the scheduler looks for a worker. A waiting thread checks all workers many
 /// times per microsecond. The ids of workers are consecutive until one is gone, so mostly an id

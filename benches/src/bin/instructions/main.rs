@@ -140,9 +140,10 @@ fn measure(options: &Options) -> Result<bool> {
 
 /// Prints the code that each unit of each path runs.
 fn print_code() -> Result<()> {
-    let header = ["code of", "driver", "(lines)", "worker", "(lines)"];
-    let [of, driver, its_lines, worker, lines] = header;
-    println!("{of:<32} {driver:>8} {its_lines:>8} {worker:>8} {lines:>8}");
+    println!(
+        "{:<32} {:>8} {:>8} {:>8} {:>8}",
+        "code of", "driver", "(lines)", "worker", "(lines)"
+    );
     for (flow, [driver, worker]) in FLOWS.iter().zip(callgrind::code()?) {
         println!(
             "{:<32} {:>8} {:>8} {:>8} {:>8}",

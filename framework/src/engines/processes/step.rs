@@ -219,8 +219,12 @@ impl Driver {
         let Some(state) = state.filter(|state| state.peers.any_ready()) else {
             return false;
         };
-        let read = |scheduler: &mut Scheduler, peers: &mut Peers| self.read(scheduler, peers);
-        let (any, deferred) = self.step_in(state, false, read, |_, any| any);
+        let (any, deferred) = self.step_in(
+            state,
+            false,
+            |scheduler, peers| self.read(scheduler, peers),
+            |_, any| any,
+        );
         if let Some(deferred) = deferred {
             self.follow_up(deferred, true);
         }

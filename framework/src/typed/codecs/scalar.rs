@@ -19,8 +19,8 @@ const SIGNED: u8 = 0xd0;
 /// The smallest of the negative numbers that are their own markers.
 const LEAST: i64 = -32;
 
-/// The encoded value, as one word. A copy of bytes that were just stored in several pieces would wait
-/// for these stores, and a call copies its arguments several times.
+/// The encoded value, as one word. A copy of bytes that were just stored in several pieces would
+/// wait for these stores. A call copies its arguments several times.
 struct Bytes {
     /// The first byte is the lowest one.
     word: u128,

@@ -135,12 +135,7 @@ pub(super) fn write_far<W: Word>(data: &[W], at: u64, far: &[u8]) {
 #[inline]
 pub(super) fn read_short<W: Word>(data: &[W], at: u64, header: Header, out: &mut Vec<u8>) {
     out.clear();
-    // The whole line, with the padding.
-    out.extend_from_slice(&[0; NEAR]);
-    if let Some(near) = out.first_chunk_mut::<NEAR>() {
-        let (_, words) = line(data, at).split_at(1);
-        load(words, near);
-    }
+    append_near(data, at, out);
     out.truncate(header.len);
 }
 
@@ -150,11 +145,7 @@ pub(super) fn read_short<W: Word>(data: &[W], at: u64, header: Header, out: &mut
 pub(super) fn read<W: Word>(data: &[W], at: u64, header: Header, out: &mut Vec<u8>) {
     let end = out.len() + header.len;
     // These are whole lines. The last one may have padding.
-    out.extend_from_slice(&[0; NEAR]);
-    if let Some(near) = out.last_chunk_mut::<NEAR>() {
-        let (_, words) = line(data, at).split_at(1);
-        load(words, near);
-    }
+    append_near(data, at, out);
     if header.len > NEAR {
         out.reserve(header.len);
         let lines = (at..).step_by(ALIGN).skip(1);
@@ -166,6 +157,16 @@ pub(super) fn read<W: Word>(data: &[W], at: u64, header: Header, out: &mut Vec<u
         }
     }
     out.truncate(end);
+}
+
+/// Appends the payload in the first line of the frame at index `at`, with its padding.
+#[inline]
+fn append_near<W: Word>(data: &[W], at: u64, out: &mut Vec<u8>) {
+    out.extend_from_slice(&[0; NEAR]);
+    if let Some(near) = out.last_chunk_mut::<NEAR>() {
+        let (_, words) = line(data, at).split_at(1);
+        load(words, near);
+    }
 }
 
 #[inline]
